@@ -1,0 +1,471 @@
+/**
+ * Every error of nix-closure, in one place: a stable code, an HTTP status (also the admission response's code),
+ * and a message that says what was wanted, what was found, where, and what to do.
+ *
+ * Each code has a paragraph in docs/errors.md; test/errors.test.ts checks it.
+ */
+
+/** What a kind of error fixes for all of its instances. */
+export interface ErrorKind {
+  /** Stable name, in upper case with underscores; the anchor of its paragraph in docs/errors.md. */
+  readonly code: string;
+  /** HTTP status. 503 and 504 mean that the same request can succeed later. */
+  readonly status: number;
+}
+
+/** An error with a code. It is made by one of the factories below, never directly. */
+export class NixClosureError extends Error {
+  override readonly name = "NixClosureError";
+  readonly kind: ErrorKind;
+
+  constructor(kind: ErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+
+  get code(): string {
+    return this.kind.code;
+  }
+
+  get status(): number {
+    return this.kind.status;
+  }
+
+  /** True where the same request can succeed later without anybody mending it. */
+  get temporary(): boolean {
+    return this.kind.status === 503 || this.kind.status === 504;
+  }
+
+  /** The same error with a cause for the log; the message stays. */
+  causedBy(cause: unknown): NixClosureError {
+    return new NixClosureError(this.kind, this.message, { cause });
+  }
+
+  /** The same error with the place it concerns put before its message, for instance `container "app"`. */
+  within(place: string): NixClosureError {
+    return new NixClosureError(this.kind, `${place}: ${this.message}`, { cause: this.cause });
+  }
+
+  /** One line for a person: message, code, and where to read more. */
+  toLine(): string {
+    return `${this.message} [${this.code}, see docs/errors.md#${this.code.toLowerCase()}]`;
+  }
+}
+
+/** A factory of errors of one kind. */
+export interface ErrorFactory<Args extends readonly unknown[]> extends ErrorKind {
+  (...args: Args): NixClosureError;
+}
+
+/** All kinds by code, for the test that holds docs/errors.md against them. */
+export const errorKinds = new Map<string, ErrorKind>();
+
+function kind<Args extends readonly unknown[]>(
+  code: string,
+  status: number,
+  message: (...args: Args) => string,
+): ErrorFactory<Args> {
+  const self: ErrorKind = { code, status };
+  if (errorKinds.has(code)) throw new Error(`error code ${code} is used twice`);
+  errorKinds.set(code, self);
+  return Object.assign((...args: Args) => new NixClosureError(self, message(...args)), self);
+}
+
+/** An unexpected value as a NixClosureError; a bug of ours, or of a library, ends up as INTERNAL. */
+export function toNixClosureError(error: unknown): NixClosureError {
+  if (error instanceof NixClosureError) return error;
+  return internal(error instanceof Error ? error.message : String(error)).causedBy(error);
+}
+
+/** Quotes foreign text for a message: control characters escaped, long text cut at 200 characters. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+}
+
+/** A number of bytes for a person, for instance `20.0 MiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** The known word with the smallest edit distance (Levenshtein) to a word; the first of several. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Infinity;
+  for (const candidate of known) {
+    const distance = editDistance(word, candidate);
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+// ---- Nix formats ----
+
+export const storePathInvalid = kind(
+  "STORE_PATH_INVALID",
+  400,
+  (text: string, why: string) =>
+    `${quote(text)} is not a store path: ${why}; write /nix/store/<32 characters>-<name>, as "nix build --print-out-paths" prints it`,
+);
+export const hashInvalid = kind(
+  "HASH_INVALID",
+  502,
+  (text: string, why: string) => `${quote(text)} is not a hash: ${why}`,
+);
+export const narInfoInvalid = kind("NARINFO_INVALID", 502, (why: string) => `malformed narinfo: ${why}`);
+export const listingInvalid = kind(
+  "LISTING_INVALID",
+  502,
+  (why: string) => `malformed listing (.ls): ${why}`,
+);
+export const publicKeyInvalid = kind(
+  "PUBLIC_KEY_INVALID",
+  400,
+  (text: string, why: string) =>
+    `${quote(text)} is not a public key: ${why}; write <name>:<base64 of 32 bytes>, as "nix key convert-secret-to-public" prints it`,
+);
+export const contentAddressInvalid = kind(
+  "CONTENT_ADDRESS_INVALID",
+  502,
+  (text: string, why: string) => `${quote(text)} is not a content address: ${why}`,
+);
+export const narInvalid = kind(
+  "NAR_INVALID",
+  502,
+  (why: string, offset: number) => `malformed NAR at byte ${offset}: ${why}`,
+);
+
+// ---- OCI formats ----
+
+export const digestInvalid = kind(
+  "DIGEST_INVALID",
+  400,
+  (text: string) => `${quote(text)} is not a digest; write sha256:<64 lower-case hexadecimal digits>`,
+);
+export const referenceInvalid = kind(
+  "REFERENCE_INVALID",
+  400,
+  (text: string, why: string) => `${quote(text)} is not an image reference: ${why}`,
+);
+export const tarEntryInvalid = kind(
+  "TAR_ENTRY_INVALID",
+  422,
+  (path: string, why: string) => `${quote(path)} cannot be put into an image layer: ${why}`,
+);
+
+// ---- resolver ----
+
+export const sourceUnknown = kind(
+  "SOURCE_UNKNOWN",
+  400,
+  (name: string, known: readonly string[]) =>
+    `there is no source ${quote(name)}; the configured sources are: ${known.join(", ")}`,
+);
+export const pathUnknown = kind(
+  "PATH_UNKNOWN",
+  404,
+  (path: string, neededBy: string, caches: readonly string[]) =>
+    `${path}${neededBy === "" ? "" : ` (${neededBy})`} is not in ${caches.join(" nor in ")}; check the path, or copy it there with "nix copy --to <cache> ${path}"`,
+);
+export const pathUntrusted = kind(
+  "PATH_UNTRUSTED",
+  403,
+  (path: string, cache: string, found: string, trusted: readonly string[]) =>
+    `${path} from ${cache} has no valid signature by a trusted key (${found}; trusted: ${trusted.join(", ") || "none"}); sign it with "nix store sign", or add its public key to the source`,
+);
+export const pathMismatch = kind(
+  "PATH_MISMATCH",
+  502,
+  (cache: string, asked: string, found: string) =>
+    `${cache} answered for ${asked} with the narinfo of ${found}; check the path's name against the cache`,
+);
+export const cacheUnavailable = kind(
+  "CACHE_UNAVAILABLE",
+  503,
+  (cache: string, what: string, why: string) => `${cache} could not be asked for ${what} (${why}); try again`,
+);
+export const cacheInvalidAnswer = kind(
+  "CACHE_INVALID_ANSWER",
+  502,
+  (cache: string, what: string, why: string) => `${cache} gave a wrong answer for ${what}: ${why}`,
+);
+export const cacheLeadsAway = kind(
+  "CACHE_LEADS_AWAY",
+  502,
+  (cache: string, target: string, why: string) =>
+    `${cache} leads to ${quote(target)}, which is refused: ${why}`,
+);
+export const cacheAccessDenied = kind(
+  "CACHE_ACCESS_DENIED",
+  502,
+  (cache: string, status: number) =>
+    `${cache} refused our credentials (HTTP ${status}); check netrcFile or bearerTokenFile of the source`,
+);
+export const cacheUrlInvalid = kind(
+  "CACHE_URL_INVALID",
+  400,
+  (url: string, why: string) =>
+    `${quote(url)} is not a cache: ${why}; write https://<host>, http://<host> or file:///<directory>`,
+);
+export const narMissing = kind(
+  "NAR_MISSING",
+  502,
+  (path: string, cache: string) =>
+    `${cache} has the narinfo of ${path}, but not its NAR; copy it there again with "nix copy --to <cache> ${path}"`,
+);
+export const resolveTimeout = kind(
+  "RESOLVE_TIMEOUT",
+  504,
+  (what: string, seconds: number, known: number) =>
+    `${what} did not become known within ${seconds.toFixed(1)} s (${known} paths known so far, the walk goes on); try again`,
+);
+export const closureTooManyPaths = kind(
+  "CLOSURE_TOO_MANY_PATHS",
+  422,
+  (roots: string, limit: number) =>
+    `the closure of ${roots} has more than ${limit} paths, the limit (plan.maxPaths); split it, or raise the limit`,
+);
+export const closureTooLarge = kind(
+  "CLOSURE_TOO_LARGE",
+  422,
+  (roots: string, size: string, limit: string) =>
+    `the closure of ${roots} has ${size}, the limit is ${limit} (plan.maxBytes); make it smaller, or raise the limit`,
+);
+
+// ---- plan ----
+
+export const strategyUnavailable = kind(
+  "STRATEGY_UNAVAILABLE",
+  422,
+  (strategy: string) =>
+    `strategy ${quote(strategy)} is not available in this version; use auto, per-path or bundle`,
+);
+export const tooManyRoots = kind(
+  "TOO_MANY_ROOTS",
+  422,
+  (count: number, limit: number) =>
+    `${count} roots do not fit into one image name, at most ${limit} do; combine them with symlinkJoin or buildEnv`,
+);
+export const tooManyVolumes = kind(
+  "TOO_MANY_VOLUMES",
+  422,
+  (count: number, limit: number) =>
+    `the Pod would get ${count} image volumes, the limit is ${limit}; set the annotation nix.closure/strategy: bundle`,
+);
+export const imageTooLarge = kind(
+  "IMAGE_TOO_LARGE",
+  422,
+  (image: string, size: string, limit: string) =>
+    `the image of ${image} has ${size}, a single image may have ${limit}, half of the registry's blob budget; raise registry.blobs.maxBytes, or use strategy per-path`,
+);
+export const objectTooLarge = kind(
+  "OBJECT_TOO_LARGE",
+  422,
+  (size: string, limit: string) =>
+    `the patched Pod would have ${size}, the limit is ${limit}; set the annotation nix.closure/strategy: bundle`,
+);
+export const imageNameInvalid = kind(
+  "IMAGE_NAME_INVALID",
+  404,
+  (name: string, why: string) => `${quote(name)} names no image of this registry: ${why}`,
+);
+export const closureCheckMismatch = kind(
+  "CLOSURE_CHECK_MISMATCH",
+  409,
+  (name: string, wanted: string, found: string) =>
+    `${name} was planned for a closure with check ${wanted}, this registry resolves one with ${found}; do its source and the webhook's differ?`,
+);
+
+// ---- patch ----
+
+export const annotationUnknown = kind(
+  "ANNOTATION_UNKNOWN",
+  400,
+  (key: string, nearest: string) => `there is no annotation ${quote(key)}; did you mean ${nearest}?`,
+);
+export const annotationInvalid = kind(
+  "ANNOTATION_INVALID",
+  400,
+  (key: string, why: string) => `annotation ${key}: ${why}`,
+);
+export const rootsMissing = kind(
+  "ROOTS_MISSING",
+  400,
+  (where: string) => `${where} names no store path; write /nix/store/<32 characters>-<name>`,
+);
+export const annotationsInvalid = kind("ANNOTATIONS_INVALID", 400, (messages: readonly string[]) =>
+  messages.join("; "),
+);
+export const containerUnknown = kind(
+  "CONTAINER_UNKNOWN",
+  400,
+  (key: string, name: string, known: readonly string[]) =>
+    `annotation ${key} names container ${quote(name)}, the Pod has: ${known.join(", ")}`,
+);
+export const volumeConflict = kind(
+  "VOLUME_CONFLICT",
+  409,
+  (name: string) => `the Pod has a volume named ${name} of its own, a name that nix-closure needs; rename it`,
+);
+export const mountConflict = kind(
+  "MOUNT_CONFLICT",
+  409,
+  (container: string, mountPath: string, volume: string, fix: string) =>
+    `container ${quote(container)} mounts its volume ${quote(volume)} at ${mountPath}, where the closure goes; ${fix}`,
+);
+export const systemConflict = kind(
+  "SYSTEM_CONFLICT",
+  409,
+  (system: string, wanted: string, found: string) =>
+    `annotation nix.closure/system: ${system} needs nodeSelector kubernetes.io/arch: ${wanted}, the Pod has ${quote(found)}; remove one of them`,
+);
+export const baseImageUnknown = kind(
+  "BASE_IMAGE_UNKNOWN",
+  400,
+  (container: string, image: string) =>
+    `container ${quote(container)} has image ${quote(image)}; the base image is written nix.closure/base, without tag or digest`,
+);
+export const namespaceNotAllowed = kind(
+  "NAMESPACE_NOT_ALLOWED",
+  403,
+  (source: string, namespace: string, allowed: readonly string[]) =>
+    `source ${quote(source)} may not be used in namespace ${quote(namespace)}, only in: ${allowed.join(", ")}; ask the cluster's admin, or use another source`,
+);
+
+// ---- image ----
+
+export const compressionUnsupported = kind(
+  "COMPRESSION_UNSUPPORTED",
+  502,
+  (path: string, compression: string) =>
+    `the NAR of ${path} is compressed with ${quote(compression)}; zstd, xz, gzip, br, bzip2 and none can be read`,
+);
+export const decompressionFailed = kind(
+  "DECOMPRESSION_FAILED",
+  502,
+  (compression: string, why: string) => `the ${compression} data cannot be decompressed: ${why}`,
+);
+export const narHashMismatch = kind(
+  "NAR_HASH_MISMATCH",
+  502,
+  (path: string, cache: string, wanted: string, found: string) =>
+    `the NAR of ${path} from ${cache} has hash ${found}, its narinfo says ${wanted}; nothing was published`,
+);
+export const narSizeMismatch = kind(
+  "NAR_SIZE_MISMATCH",
+  502,
+  (path: string, cache: string, wanted: number, found: string) =>
+    `the NAR of ${path} from ${cache} has ${found} bytes, its narinfo says ${wanted}; nothing was published`,
+);
+export const contentAddressMismatch = kind(
+  "CONTENT_ADDRESS_MISMATCH",
+  502,
+  (path: string, cache: string) =>
+    `the content of ${path} from ${cache} does not have the hash of its content address, and it has no signature; nothing was published`,
+);
+export const whiteoutName = kind(
+  "WHITEOUT_NAME",
+  422,
+  (path: string, name: string) =>
+    `${path} holds ${quote(name)}; names that start with ".wh." delete files in OCI layers and cannot be put in an image`,
+);
+export const notADirectory = kind(
+  "NOT_A_DIRECTORY",
+  422,
+  (path: string, type: string) =>
+    `${path} is a ${type === "symlink" ? "symlink" : "file"}, so it cannot have an image of its own; its place is in the store image of a closure`,
+);
+export const blobStoreInUse = kind(
+  "BLOB_STORE_IN_USE",
+  500,
+  (directory: string) =>
+    `another process keeps its blobs in ${directory}; stop it, or give this one a registry.blobs.directory of its own`,
+);
+export const blobBudgetExhausted = kind(
+  "BLOB_BUDGET_EXHAUSTED",
+  503,
+  (needed: string, limit: string) =>
+    `${needed} do not fit into the blob store of ${limit} while its blobs are in use; try again, or raise registry.blobs.maxBytes`,
+);
+export const diskFailed = kind(
+  "DISK_FAILED",
+  503,
+  (what: string, why: string) =>
+    `the blob store could not ${what}: ${why}; check the disk of registry.blobs.directory`,
+);
+export const conversionSlow = kind(
+  "CONVERSION_SLOW",
+  503,
+  (image: string, seconds: number) =>
+    `${image} is not ready after ${seconds} s, its conversion goes on; pull again`,
+);
+
+// ---- webhook ----
+
+export const reviewInvalid = kind(
+  "REVIEW_INVALID",
+  400,
+  (why: string) => `the body is not an AdmissionReview of admission.k8s.io/v1: ${why}`,
+);
+
+export const shuttingDown = kind("SHUTTING_DOWN", 503, () => "this process is shutting down; try again");
+
+// ---- command line and configuration ----
+
+export const usage = kind("USAGE", 400, (why: string) => why);
+export const configInvalid = kind(
+  "CONFIG_INVALID",
+  400,
+  (file: string, problems: readonly string[]) => `configuration ${file}: ${problems.join("; ")}`,
+);
+export const fileUnreadable = kind(
+  "FILE_UNREADABLE",
+  400,
+  (file: string, why: string) => `cannot read ${file}: ${why}`,
+);
+export const fileExists = kind(
+  "FILE_EXISTS",
+  409,
+  (file: string) =>
+    `${file} exists and is not one that "nix-closure certs" made; name another directory, or overwrite it with --force`,
+);
+export const fileUnwritable = kind(
+  "FILE_UNWRITABLE",
+  500,
+  (file: string, why: string) => `cannot write ${file}: ${why}`,
+);
+export const manifestInvalid = kind(
+  "MANIFEST_INVALID",
+  400,
+  (file: string, why: string) => `${file} is not a Kubernetes manifest: ${why}`,
+);
+export const certificateInvalid = kind(
+  "CERTIFICATE_INVALID",
+  400,
+  (file: string, why: string) => `certificate ${file}: ${why}; make one with "nix-closure certs"`,
+);
+export const portUnavailable = kind(
+  "PORT_UNAVAILABLE",
+  500,
+  (address: string, why: string) => `cannot listen on ${address}: ${why}`,
+);
+export const internal = kind("INTERNAL", 500, (why: string) => `internal error: ${why}; please report it`);
