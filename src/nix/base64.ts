@@ -1,0 +1,11 @@
+/**
+ * Reads base64 of the standard alphabet, with or without its padding (Nix reads both).
+ *
+ * @returns `undefined` for anything else: other characters, a wrong amount of padding, spare bits that are set.
+ * Nix reads on after those; refusing them leaves one spelling for each value.
+ */
+export function decodeBase64(text: string): Uint8Array | undefined {
+  const bytes = Buffer.from(text, "base64");
+  const canonical = bytes.toString("base64");
+  return text === canonical || text === canonical.replace(/=+$/, "") ? bytes : undefined;
+}

@@ -1,0 +1,89 @@
+import { createPublicKey, verify, type KeyObject } from "node:crypto";
+import { narInfoInvalid, publicKeyInvalid, quote } from "../errors.ts";
+import { decodeBase64 } from "./base64.ts";
+import { fingerprint } from "./fingerprint.ts";
+import type { NarInfo } from "./narinfo.ts";
+
+/** A signature as a narinfo carries it: `<key name>:<base64>`. */
+export interface Signature {
+  readonly keyName: string;
+  /** Ed25519, 64 bytes. */
+  readonly bytes: Uint8Array;
+}
+
+/** A public key as nix.conf's trusted-public-keys has it: `<name>:<base64>`. */
+export interface PublicKey {
+  readonly name: string;
+  /** The whole of it, as written. */
+  readonly text: string;
+  readonly key: KeyObject;
+}
+
+/** What stands before the 32 bytes of an Ed25519 key in DER SubjectPublicKeyInfo (RFC 8410, section 4). */
+const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
+
+/**
+ * A narinfo has a handful of signatures. A hostile one could hold thousands under a trusted name, and each costs
+ * 0.1 ms to refute; those beyond this number are not tried.
+ */
+const maxVerifications = 64;
+
+/**
+ * Reads a public key.
+ *
+ * @throws publicKeyInvalid
+ */
+export function parsePublicKey(text: string): PublicKey {
+  const { name, bytes, why } = splitNamed(text, 32);
+  if (bytes === undefined) throw publicKeyInvalid(text, why);
+  const der = Buffer.concat([spkiPrefix, bytes]);
+  return { name, text, key: createPublicKey({ key: der, format: "der", type: "spki" }) };
+}
+
+/**
+ * Reads the value of a `Sig` line.
+ *
+ * @throws narInfoInvalid
+ */
+export function parseSignature(text: string): Signature {
+  const { name, bytes, why } = splitNamed(text, 64);
+  if (bytes === undefined) throw narInfoInvalid(`signature ${quote(text)}: ${why}`);
+  return { keyName: name, bytes };
+}
+
+/**
+ * The first of the keys that signed this narinfo's fingerprint. A signature counts only for keys of its own name;
+ * several keys may share one (Nix uses the first of them), so that a key can be replaced without a gap.
+ *
+ * The fingerprint covers store path, NarHash, NarSize and references, and nothing else of the narinfo.
+ */
+export function findTrustedKey(info: NarInfo, keys: readonly PublicKey[]): PublicKey | undefined {
+  let message: Uint8Array | undefined;
+  let verifications = 0;
+  for (const signature of info.signatures) {
+    for (const key of keys) {
+      if (key.name !== signature.keyName) continue;
+      if (verifications++ >= maxVerifications) return undefined;
+      message ??= fingerprint(info);
+      if (verify(null, message, key.key, signature.bytes)) return key;
+    }
+  }
+  return undefined;
+}
+
+interface Named {
+  readonly name: string;
+  readonly bytes: Uint8Array | undefined;
+  readonly why: string;
+}
+
+/** `<name>:<base64 of size bytes>`; the name ends at the first colon (src/libutil/signature/local-keys.cc). */
+function splitNamed(text: string, size: number): Named {
+  const colon = text.indexOf(":");
+  const name = text.slice(0, Math.max(colon, 0));
+  if (name === "") return { name, bytes: undefined, why: 'there is no name before a ":"' };
+  const bytes = decodeBase64(text.slice(colon + 1));
+  if (bytes === undefined) return { name, bytes, why: 'what follows ":" is not base64' };
+  if (bytes.length === size) return { name, bytes, why: "" };
+  return { name, bytes: undefined, why: `it has ${bytes.length} bytes, not ${size}` };
+}
