@@ -1,3 +1,6 @@
+import { kind, NixClosureError } from "./error-kind.ts";
+import { quote } from "./wording.ts";
+
 /**
  * Every error of nix-closure, in one place: a stable code, an HTTP status (also the admission response's code),
  * and a message that says what was wanted, what was found, where, and what to do.
@@ -5,71 +8,8 @@
  * Each code has a paragraph in docs/errors.md; test/errors.test.ts checks it.
  */
 
-/** What a kind of error fixes for all of its instances. */
-export interface ErrorKind {
-  /** Stable name, in upper case with underscores; the anchor of its paragraph in docs/errors.md. */
-  readonly code: string;
-  /** HTTP status. 503 and 504 mean that the same request can succeed later. */
-  readonly status: number;
-}
-
-/** An error with a code. It is made by one of the factories below, never directly. */
-export class NixClosureError extends Error {
-  override readonly name = "NixClosureError";
-  readonly kind: ErrorKind;
-
-  constructor(kind: ErrorKind, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.kind = kind;
-  }
-
-  get code(): string {
-    return this.kind.code;
-  }
-
-  get status(): number {
-    return this.kind.status;
-  }
-
-  /** True where the same request can succeed later without anybody mending it. */
-  get temporary(): boolean {
-    return this.kind.status === 503 || this.kind.status === 504;
-  }
-
-  /** The same error with a cause for the log; the message stays. */
-  causedBy(cause: unknown): NixClosureError {
-    return new NixClosureError(this.kind, this.message, { cause });
-  }
-
-  /** The same error with the place it concerns put before its message, for instance `container "app"`. */
-  within(place: string): NixClosureError {
-    return new NixClosureError(this.kind, `${place}: ${this.message}`, { cause: this.cause });
-  }
-
-  /** One line for a person: message, code, and where to read more. */
-  toLine(): string {
-    return `${this.message} [${this.code}, see docs/errors.md#${this.code.toLowerCase()}]`;
-  }
-}
-
-/** A factory of errors of one kind. */
-export interface ErrorFactory<Args extends readonly unknown[]> extends ErrorKind {
-  (...args: Args): NixClosureError;
-}
-
-/** All kinds by code, for the test that holds docs/errors.md against them. */
-export const errorKinds = new Map<string, ErrorKind>();
-
-function kind<Args extends readonly unknown[]>(
-  code: string,
-  status: number,
-  message: (...args: Args) => string,
-): ErrorFactory<Args> {
-  const self: ErrorKind = { code, status };
-  if (errorKinds.has(code)) throw new Error(`error code ${code} is used twice`);
-  errorKinds.set(code, self);
-  return Object.assign((...args: Args) => new NixClosureError(self, message(...args)), self);
-}
+export { type ErrorFactory, type ErrorKind, errorKinds, NixClosureError } from "./error-kind.ts";
+export { formatBytes, nearest, quote } from "./wording.ts";
 
 /** An unexpected value as a NixClosureError; a bug of ours, or of a library, ends up as INTERNAL. */
 export function toNixClosureError(error: unknown): NixClosureError {
@@ -77,45 +17,13 @@ export function toNixClosureError(error: unknown): NixClosureError {
   return internal(error instanceof Error ? error.message : String(error)).causedBy(error);
 }
 
-/** Quotes foreign text for a message: control characters escaped, long text cut at 200 characters. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
-}
-
-/** A number of bytes for a person, for instance `20.0 MiB`. */
-export function formatBytes(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-
-/** The known word with the smallest edit distance (Levenshtein) to a word; the first of several. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Infinity;
-  for (const candidate of known) {
-    const distance = editDistance(word, candidate);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+/** Throws errors of one input as one error; the only one as it is. Does nothing if there is none. */
+export function throwTogether(errors: readonly NixClosureError[]): void {
+  const [first, ...more] = errors;
+  if (first === undefined) return;
+  throw more.length === 0
+    ? first
+    : annotationsInvalid(errors.map((error) => `${error.message} [${error.code}]`));
 }
 
 // ---- Nix formats ----
@@ -274,8 +182,8 @@ export const tooManyVolumes = kind(
 export const imageTooLarge = kind(
   "IMAGE_TOO_LARGE",
   422,
-  (image: string, size: string, limit: string) =>
-    `the image of ${image} has ${size}, a single image may have ${limit}, half of the registry's blob budget; raise registry.blobs.maxBytes, or use strategy per-path`,
+  (image: string, size: string, limit: string, fix: string) =>
+    `the image of ${image} has ${size}, a single image may have ${limit}, half of the registry's blob budget; ${fix}`,
 );
 export const objectTooLarge = kind(
   "OBJECT_TOO_LARGE",
@@ -297,6 +205,7 @@ export const closureCheckMismatch = kind(
 
 // ---- patch ----
 
+export const podInvalid = kind("POD_INVALID", 400, (why: string) => `malformed Pod: ${why}`);
 export const annotationUnknown = kind(
   "ANNOTATION_UNKNOWN",
   400,

@@ -1,0 +1,78 @@
+import type { Readable } from "node:stream";
+import { cacheInvalidAnswer, cacheUnavailable } from "../errors.ts";
+import { decodeContent, readableFrom } from "./content-encoding.ts";
+import { asTransient, type HttpClient } from "./http-client.ts";
+import { httpGet, type HttpFound } from "./http-get.ts";
+import type { NarLocation } from "./nar-location.ts";
+import type { Retries } from "./retries.ts";
+
+/**
+ * NARs are compressed already, a second time is of no use. Other codings are named, for a cache that stored them so
+ * cannot but send them so.
+ */
+const narEncodings = "identity, zstd;q=0.5, br;q=0.5, gzip;q=0.5";
+
+export interface HttpNarOptions {
+  readonly client: HttpClient;
+  readonly retries: Retries;
+  /** Milliseconds for all attempts. */
+  readonly patience: number;
+  readonly signal: AbortSignal;
+  /** Wraps each attempt. */
+  readonly attempt?: (work: () => Promise<HttpFound | undefined>) => Promise<HttpFound | undefined>;
+}
+
+/**
+ * Opens a NAR behind HTTP, `undefined` if it is not there; opening is tried again as for narinfos, reading is not.
+ *
+ * Its content encoding is undone whatever the compression, as Nix does: the narinfo tells of the file, the header of
+ * its way here.
+ *
+ * @throws cacheUnavailable, cacheInvalidAnswer, cacheAccessDenied, cacheLeadsAway, the signal's reason
+ */
+export async function openHttpNar(
+  location: NarLocation,
+  options: HttpNarOptions,
+): Promise<Readable | undefined> {
+  const { client, retries, patience, signal, attempt = (work) => work() } = options;
+  const { cache, storePath, authorization, origin = "" } = location;
+  const what = `the NAR of ${storePath}`;
+  const url = new URL(location.url);
+  const found = await retries.run(what, patience, signal, () =>
+    attempt(() =>
+      httpGet({
+        client,
+        rules: { cache, origin },
+        url,
+        what,
+        acceptEncoding: narEncodings,
+        authorization,
+        signal,
+      }),
+    ),
+  );
+  if (found === undefined) return undefined;
+  return readableFrom(narBytes(found, location, signal), found.body);
+}
+
+/** The body without its content encoding; what goes wrong with it is told as an error of the cache. */
+async function* narBytes(
+  found: HttpFound,
+  { cache, storePath }: NarLocation,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let broken: unknown;
+  found.body.once("error", (error) => {
+    broken = error;
+  });
+  const what = `the NAR of ${storePath}`;
+  try {
+    yield* decodeContent(found.body, found.encodings) as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    const why = error instanceof Error ? error.message : String(error);
+    if (error !== broken) throw cacheInvalidAnswer(cache, what, why).causedBy(error);
+    const failure = asTransient(error, signal);
+    throw cacheUnavailable(cache, what, failure instanceof Error ? failure.message : why).causedBy(error);
+  }
+}

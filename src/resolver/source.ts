@@ -1,0 +1,147 @@
+import { pathMismatch, pathUnknown } from "../errors.ts";
+import type { Closure, PathType } from "../nix/closure.ts";
+import { parsePublicKey } from "../nix/signature.ts";
+import { storeHash, type StoreHash, type StorePath } from "../nix/store-path.ts";
+import { parseCacheUrl } from "./cache-url.ts";
+import type { Cache, CacheSurroundings } from "./cache.ts";
+import { Credentials, type CredentialFiles } from "./credentials.ts";
+import { FileCache } from "./file-cache.ts";
+import { Flights } from "./flights.ts";
+import { HttpCache } from "./http-cache.ts";
+import type { KnownPath, Memory } from "./memory.ts";
+import type { NarLocation } from "./nar-location.ts";
+import { OrderedCaches } from "./ordered-caches.ts";
+import { findPathType } from "./path-type.ts";
+import type { Slots } from "./slots.ts";
+import type { ResolverLimits } from "./walk.ts";
+import type { Walks } from "./walks.ts";
+
+/** An ordered list of binary caches with one set of public keys. */
+export interface SourceConfig extends CredentialFiles {
+  readonly name: string;
+  /** `https://host`, `http://host` or `file:///directory`, asked in this order. */
+  readonly caches: readonly string[];
+  /** `<name>:<base64>`; a path needs a signature by one of them, or a content address. */
+  readonly publicKeys: readonly string[];
+  /** Logins by machine, as Nix's netrc-file. Read again when it changes. */
+  readonly netrcFile?: string;
+  /**
+   * A token for all HTTP caches of the source that have no login of their own, so a public cache belongs into another
+   * source. Read again when it changes.
+   */
+  readonly bearerTokenFile?: string;
+}
+
+/** What the sources of one resolver share. */
+export interface SourceSurroundings extends CacheSurroundings {
+  readonly memory: Memory;
+  readonly walks: Walks;
+  readonly limits: ResolverLimits;
+  /** Bounds the NARs that are open to tell a path's type; each can take 2 MiB and a decoder. */
+  readonly narSlots: Slots;
+}
+
+/** One source at work: its caches, through the memory. */
+export class Source {
+  readonly name: string;
+  readonly #caches: OrderedCaches;
+  readonly #with: SourceSurroundings;
+  readonly #closing: AbortSignal;
+  readonly #lookups = new Flights<KnownPath | undefined>();
+  readonly #types = new Flights<PathType>();
+
+  /** @throws cacheUrlInvalid, publicKeyInvalid */
+  constructor(config: SourceConfig, surroundings: SourceSurroundings, closing: AbortSignal) {
+    this.name = config.name;
+    this.#with = surroundings;
+    this.#closing = closing;
+    this.#caches = new OrderedCaches(
+      config.caches.map((url) => makeCache(url, config, surroundings, closing)),
+      config.publicKeys.map(parsePublicKey),
+      surroundings.timeouts.patience,
+    );
+  }
+
+  /**
+   * One path, verified; `undefined` if no cache has it. Goes on when nobody waits any more.
+   *
+   * @param label what it is, for messages.
+   */
+  find(hash: StoreHash, label: string): Promise<KnownPath | undefined> {
+    const { memory } = this.#with;
+    const { known, stale } = memory.path(this.name, hash);
+    if (known !== undefined) return Promise.resolve(known === "missing" ? undefined : known);
+    return this.#lookups.run(hash, async () => {
+      try {
+        const found = await this.#caches.find(hash, label, stale !== undefined);
+        memory.rememberPath(this.name, hash, found ?? "missing");
+        return found;
+      } catch (error) {
+        // Signatures do not expire: while no cache gives an answer, what is known is better than nothing.
+        if (stale !== undefined) return stale;
+        throw error;
+      }
+    });
+  }
+
+  /** One path under its whole name. */
+  async findPath(path: StorePath): Promise<KnownPath | undefined> {
+    const known = await this.find(storeHash(path), path);
+    if (known === undefined || known.info.storePath === path) return known;
+    throw pathMismatch(this.#caches.names[known.cache] ?? this.name, path, known.info.storePath);
+  }
+
+  /** @throws pathUnknown if no cache has it, and as {@link findPath} */
+  async expectPath(path: StorePath): Promise<KnownPath> {
+    return (await this.findPath(path)) ?? this.failUnknown(path);
+  }
+
+  /** @throws pathUnknown, always */
+  failUnknown(path: string): never {
+    throw pathUnknown(path, "", this.#caches.names);
+  }
+
+  /** The closure of some roots; see `Resolver.resolve`. */
+  async closure(roots: readonly StorePath[], signal: AbortSignal | undefined): Promise<Closure> {
+    const { memory, walks, limits } = this.#with;
+    const known = memory.closure(this.name, roots);
+    if (known !== undefined) return known;
+    const read = async (path: StorePath): Promise<KnownPath | undefined> => this.findPath(path);
+    const options = { roots, read, caches: this.#caches.names, limits };
+    return walks.join(`${this.name} ${roots.join(" ")}`, options, this.#closing, signal, (walk, closure) => {
+      memory.rememberClosure(this.name, closure, walk.known.values());
+    });
+  }
+
+  /** What a path is. Goes on when nobody waits any more. */
+  async type(path: StorePath): Promise<PathType> {
+    const { memory, narSlots } = this.#with;
+    const known = memory.type(this.name, path);
+    if (known !== undefined) return known;
+    return this.#types.run(path, async () => {
+      const type = await findPathType(await this.expectPath(path), this.#caches, narSlots);
+      memory.rememberType(this.name, path, type);
+      return type;
+    });
+  }
+
+  async locate(path: StorePath): Promise<readonly NarLocation[]> {
+    return this.#caches.locate(await this.expectPath(path));
+  }
+
+  async close(): Promise<void> {
+    await this.#caches.close();
+  }
+}
+
+function makeCache(
+  url: string,
+  files: CredentialFiles,
+  surroundings: CacheSurroundings,
+  closing: AbortSignal,
+): Cache {
+  const address = parseCacheUrl(url);
+  if (address.kind === "file") return new FileCache(address, surroundings, closing);
+  const credentials = new Credentials(files, address.login, surroundings.clock);
+  return new HttpCache(address, credentials, surroundings, closing);
+}

@@ -1,0 +1,54 @@
+import { createHash } from "node:crypto";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { HashModulo } from "../../src/nix/hash-modulo.ts";
+import { cut } from "./nar-recorder.ts";
+
+const hashPart = "4vlwxs24hwlvm23q063xvdmkzvlxjw1s";
+
+/** The definition, on the whole of the bytes at once. */
+function reference(bytes: Buffer): string {
+  const zeroed = Buffer.from(bytes);
+  const positions: number[] = [];
+  for (let at = zeroed.indexOf(hashPart); at >= 0; at = zeroed.indexOf(hashPart, at)) {
+    positions.push(at);
+    zeroed.fill(0, at, at + 32);
+  }
+  return createHash("sha256")
+    .update(zeroed)
+    .update(positions.map((position) => `|${position}`).join(""))
+    .digest("hex");
+}
+
+function modulo(chunks: readonly Uint8Array[]): string | undefined {
+  const hash = new HashModulo("sha256", hashPart);
+  for (const chunk of chunks) hash.update(chunk);
+  return hash.digest()?.toString("hex");
+}
+
+describe("HashModulo", () => {
+  it("is the plain hash where the hash part does not occur", () => {
+    const bytes = Buffer.from("nothing of the kind");
+    expect(modulo([bytes])).toBe(createHash("sha256").update(bytes).digest("hex"));
+  });
+
+  it("tells a self-reference from zeros in its place", () => {
+    const referring = Buffer.from(`/nix/store/${hashPart}-x`);
+    const zeros = Buffer.from(`/nix/store/${"\0".repeat(32)}-x`);
+    expect(modulo([referring])).not.toBe(modulo([zeros]));
+  });
+
+  it("does not depend on where the bytes are cut", () => {
+    const piece = fc.oneof(
+      fc.constant(Buffer.from(hashPart)),
+      fc.constant(Buffer.from(hashPart.slice(0, 20))),
+      fc.uint8Array({ maxLength: 50 }).map((bytes) => Buffer.from(bytes)),
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), fc.array(fc.nat(400), { maxLength: 8 }), (pieces, cuts) => {
+        const bytes = Buffer.concat(pieces);
+        expect(modulo([...cut(bytes, cuts)])).toBe(reference(bytes));
+      }),
+    );
+  });
+});

@@ -1,0 +1,170 @@
+import { describe, expect, test } from "vitest";
+import { cacheAccessDenied } from "../../src/errors.ts";
+import { Retries } from "../../src/resolver/retries.ts";
+import { Transient } from "../../src/resolver/transient.ts";
+import { failureOf } from "./fixture.ts";
+import { TestClock } from "./test-clock.ts";
+
+const never = new AbortController().signal;
+const forever = 3_600_000;
+
+const refused = new Transient("connection refused", { unreachable: true });
+const overloaded = new Transient("HTTP 503", { overloaded: true });
+
+/** Runs attempts that fail so, one after the other, until one succeeds. */
+function setUp(...failures: readonly Error[]): {
+  readonly clock: TestClock;
+  readonly retries: Retries;
+  readonly attempts: () => number;
+  readonly run: (patience?: number) => Promise<string>;
+} {
+  const clock = new TestClock();
+  const retries = new Retries("https://cache", clock);
+  const left = [...failures];
+  let attempts = 0;
+  const attempt = async (): Promise<string> => {
+    attempts++;
+    const failure = left.shift();
+    if (failure !== undefined) throw failure;
+    return "answer";
+  };
+  const run = async (patience = forever): Promise<string> => retries.run("it", patience, never, attempt);
+  return { clock, retries, attempts: () => attempts, run };
+}
+
+describe("pauses", () => {
+  test.for<[string, Error, number, number[]]>([
+    ["double from 100 ms", refused, 0, [100, 200, 400, 800]],
+    ["have up to half a doubling of chance", refused, 1, [141, 283, 566, 1131]],
+    ["double from 5 s when the cache is overloaded", overloaded, 0, [5000, 10_000, 20_000, 40_000]],
+    ["are never longer than a minute", overloaded, 1, [7071, 14_142, 28_284, 56_569]],
+    [
+      "are those that the cache asks for",
+      new Transient("HTTP 429", { overloaded: true, retryAfter: 3000 }),
+      0,
+      [3000, 3000, 3000, 3000],
+    ],
+  ])("%s", async ([, failure, chance, pauses]) => {
+    const { clock, run, attempts } = setUp(failure, failure, failure, failure, failure, failure);
+    clock.chance = chance;
+    const error = await failureOf(run());
+    expect(error.code).toBe("CACHE_UNAVAILABLE");
+    expect(error.temporary).toBe(true);
+    expect(error.message).toBe(
+      `https://cache could not be asked for it (${failure.message}, at the fifth attempt); try again`,
+    );
+    expect(clock.pauses.map(Math.round)).toEqual(pauses);
+    expect(attempts()).toBe(5);
+  });
+
+  test("end with the first success", async () => {
+    const { clock, run } = setUp(refused, overloaded);
+    expect(await run()).toBe("answer");
+    expect(clock.pauses).toEqual([100, 10_000]);
+  });
+
+  test("are not begun when they would not end in time", async () => {
+    const { clock, run, attempts } = setUp(overloaded, overloaded, overloaded);
+    const error = await failureOf(run(14_999));
+    expect(error.message).toContain("(HTTP 503, at the second attempt)");
+    expect(clock.pauses).toEqual([5000]);
+    expect(attempts()).toBe(2);
+  });
+
+  test("of an hour, asked for by the cache, are not made", async () => {
+    const { clock, run } = setUp(new Transient("HTTP 503", { overloaded: true, retryAfter: 3_600_000 }));
+    expect((await failureOf(run(120_000))).message).toContain("(HTTP 503)");
+    expect(clock.pauses).toEqual([]);
+  });
+
+  test("are not made for what another attempt does not mend", async () => {
+    const denied = cacheAccessDenied("https://cache", 401);
+    const { clock, run, attempts } = setUp(denied);
+    expect(await failureOf(run())).toBe(denied);
+    expect(clock.pauses).toEqual([]);
+    expect(attempts()).toBe(1);
+  });
+
+  test("end with the signal's reason", async () => {
+    const controller = new AbortController();
+    const retries = new Retries("https://cache", new TestClock());
+    const attempt = async (): Promise<never> => {
+      controller.abort(new Error("closed"));
+      throw refused;
+    };
+    await expect(retries.run("it", forever, controller.signal, attempt)).rejects.toThrow("closed");
+  });
+});
+
+describe("a cache without connection", () => {
+  const five = [refused, refused, refused, refused, refused];
+
+  test("is put aside after the attempts of one request, and not asked for 10 s", async () => {
+    const { clock, run, attempts } = setUp(...five);
+    await failureOf(run());
+    clock.advance(9_999);
+    const error = await failureOf(run());
+    expect(error.code).toBe("CACHE_UNAVAILABLE");
+    expect(error.message).toContain("it did not answer before, and is asked again in 1 s");
+    expect(attempts()).toBe(5);
+    clock.advance(1);
+    expect(await run()).toBe("answer");
+  });
+
+  test("is then tried by one request, once; the others do not wait for it", async () => {
+    const { clock, retries, run, attempts } = setUp(...five, refused);
+    await failureOf(run());
+    clock.advance(10_000);
+    const outcome = Promise.withResolvers<string>();
+    const probe = retries.run("it", forever, never, async () => outcome.promise);
+    expect((await failureOf(run())).message).toContain("is asked again just now");
+    outcome.reject(refused);
+    expect((await failureOf(probe)).message).toContain("(connection refused)");
+    expect((await failureOf(run())).message).toContain("is asked again in 10 s");
+    expect(attempts()).toBe(5);
+  });
+
+  test("is in use again after an answer, whatever it is", async () => {
+    const { clock, run, attempts } = setUp(...five, cacheAccessDenied("https://cache", 401));
+    await failureOf(run());
+    clock.advance(10_000);
+    expect((await failureOf(run())).code).toBe("CACHE_ACCESS_DENIED");
+    expect(await Promise.all([run(), run()])).toEqual(["answer", "answer"]);
+    expect(attempts()).toBe(8);
+  });
+
+  test("stays in question when the request that tries it is given up", async () => {
+    const { clock, retries, run } = setUp(...five);
+    await failureOf(run());
+    clock.advance(10_000);
+    const controller = new AbortController();
+    const givenUp = retries.run("it", forever, controller.signal, async () => {
+      controller.abort(new Error("closed"));
+      throw controller.signal.reason;
+    });
+    await expect(givenUp).rejects.toThrow("closed");
+    expect(await run()).toBe("answer");
+  });
+
+  test("is put aside when one attempt alone took all the patience", async () => {
+    const clock = new TestClock();
+    const retries = new Retries("https://cache", clock);
+    const slow = async (): Promise<never> => {
+      clock.advance(5000);
+      throw refused;
+    };
+    await failureOf(retries.run("it", 2000, never, slow));
+    expect((await failureOf(retries.run("it", 2000, never, slow))).message).toContain(
+      "did not answer before",
+    );
+  });
+
+  test.for<[string, Error[], number]>([
+    ["one quick failure with no patience for another", [refused], 50],
+    ["server errors", Array.from({ length: 5 }, () => overloaded), forever],
+  ])("is not put aside after %s", async ([, failures, patience]) => {
+    const { run } = setUp(...failures);
+    await failureOf(run(patience));
+    expect(await run()).toBe("answer");
+  });
+});
