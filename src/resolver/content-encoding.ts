@@ -1,12 +1,12 @@
 import { pipeline, Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip } from "node:zlib";
-import { decodeZstd } from "./zstd-frames.ts";
+import { decompressZstd } from "../compression/zstd.ts";
 
 /** What we can undo. Caches store narinfos and listings so, and send them so whatever a request accepts. */
 export const acceptedEncodings = "zstd, br, gzip";
 
 /** Windows of zstd as a content encoding have at most 8 MiB (RFC 9659). */
-const zstdWindowLog = 23;
+const maxZstdWindow = 2 ** 23;
 
 /** Real answers have one; each more multiplies what a small answer can swell to. */
 const maxEncodings = 2;
@@ -17,7 +17,7 @@ const decoders = new Map<string, (body: Readable) => Readable>([
   ["gzip", gunzip],
   ["x-gzip", gunzip],
   ["br", (body) => pipeline(body, createBrotliDecompress(), () => undefined)],
-  ["zstd", (body) => readableFrom(decodeZstd(body as AsyncIterable<Uint8Array>, zstdWindowLog), body)],
+  ["zstd", (body) => readableFrom(decompressZstd(body as AsyncIterable<Uint8Array>, maxZstdWindow), body)],
 ]);
 
 /**

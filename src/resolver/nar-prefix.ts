@@ -1,12 +1,8 @@
 import { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip } from "node:zlib";
-import bitIterator from "unbzip2-stream/lib/bit_iterator.js";
-import bzip2 from "unbzip2-stream/lib/bzip2.js";
-import xz from "xz-decompress";
-import { decodeZstd } from "./zstd-frames.ts";
-
-/** What zstd itself takes without being told. */
-const zstdWindowLog = 27;
+import { decompressBzip2 } from "../compression/bzip2.ts";
+import { decompressXz } from "../compression/xz.ts";
+import { decompressZstd } from "../compression/zstd.ts";
 
 type Decoder = (compressed: Uint8Array) => AsyncIterable<Uint8Array>;
 
@@ -15,9 +11,9 @@ const decoders = new Map<string, Decoder>([
   ["none", (bytes) => Readable.from([bytes])],
   ["gzip", (bytes) => Readable.from([bytes]).pipe(createGunzip())],
   ["br", (bytes) => Readable.from([bytes]).pipe(createBrotliDecompress())],
-  ["zstd", (bytes) => decodeZstd(Readable.from([bytes]), zstdWindowLog)],
+  ["zstd", (bytes) => decompressZstd(Readable.from([bytes]))],
   ["xz", decodeXz],
-  ["bzip2", (bytes) => Readable.from([decodeFirstBzip2Bytes(bytes)])],
+  ["bzip2", (bytes) => decompressBzip2(Readable.from([bytes]))],
 ]);
 
 /** Bytes of a NAR that tell all there is to its root's type, and more. */
@@ -53,27 +49,5 @@ export async function decodePrefix(compressed: Uint8Array, compression: string):
  * are always awaited.
  */
 function decodeXz(compressed: Uint8Array): AsyncIterable<Uint8Array> {
-  return new xz.XzReadableStream(new Blob([compressed]).stream());
-}
-
-/**
- * bzip2 is decoded block by block, up to 900 kB each. The library has no way to stop within one but an error; its own
- * stream would go on with the blocks after it.
- */
-function decodeFirstBzip2Bytes(compressed: Uint8Array): Uint8Array {
-  const output = Buffer.alloc(prefixSize);
-  let length = 0;
-  const buffers = [compressed];
-  const bits = bitIterator(() => buffers.shift());
-  const blockSize = bzip2.header(bits) * 100_000;
-  const add = (byte: number): void => {
-    if (length === prefixSize) throw new Error("that is enough");
-    output[length++] = byte;
-  };
-  try {
-    bzip2.decompress(bits, add, new Int32Array(blockSize), blockSize, 0);
-  } catch (error) {
-    if (length < prefixSize) throw error;
-  }
-  return output.subarray(0, length);
+  return decompressXz(Readable.from([compressed]));
 }

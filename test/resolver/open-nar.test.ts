@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { storeHash } from "../../src/nix/store-path.ts";
 import type { NarLocation } from "../../src/resolver/nar-location.ts";
 import { openNar } from "../../src/resolver/open-nar.ts";
-import { zstdFrames } from "../image/compress.ts";
+import { zstdFrames } from "../compression/compress.ts";
 import { CacheServer, redirectTo, withStatus, type Answer } from "./cache-server.ts";
 import { cacheFiles, directoryNar, pathOf } from "./fake-store.ts";
 import { failureOf, resolverOf, until } from "./fixture.ts";

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { storeHash } from "../../src/nix/store-path.ts";
 import { decodePrefix } from "../../src/resolver/nar-prefix.ts";
-import { brotli, bzip2, gzip, skippableFrame, xz, zstd, zstdFrames } from "../image/compress.ts";
+import { brotli, bzip2, gzip, skippableFrame, xz, zstd, zstdFrames } from "../compression/compress.ts";
 import { writeNar } from "../nix/nar-writer.ts";
 import { CacheServer, type Answer } from "./cache-server.ts";
 import { cacheFiles, directoryNar, pathOf } from "./fake-store.ts";

@@ -1,8 +1,8 @@
 import { Readable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeZstd } from "../../src/resolver/zstd-frames.ts";
-import { skippableFrame, zstd, zstdFrames } from "../image/compress.ts";
+import { decompressZstd } from "../../src/compression/zstd.ts";
+import { skippableFrame, zstd, zstdFrames } from "./compress.ts";
 
 async function decode(bytes: Uint8Array, chunkSize = bytes.length): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
@@ -11,7 +11,7 @@ async function decode(bytes: Uint8Array, chunkSize = bytes.length): Promise<Buff
 }
 
 async function collect(compressed: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  return Buffer.concat(await Readable.from(decodeZstd(compressed, 23)).toArray());
+  return Buffer.concat(await Readable.from(decompressZstd(compressed, 2 ** 23)).toArray());
 }
 
 describe("zstd of any frames", () => {
@@ -26,7 +26,7 @@ describe("zstd of any frames", () => {
     });
     await fc.assert(
       fc.asyncProperty(
-        fc.array(frame, { maxLength: 5 }),
+        fc.array(frame, { minLength: 1, maxLength: 5 }),
         fc.integer({ min: 1, max: 5000 }),
         async (frames, size) => {
           const compressed = frames.flatMap(({ data, checksum, skipped }) => [
@@ -48,15 +48,19 @@ describe("zstd of any frames", () => {
     }
   });
 
+  test("of no frame at all is refused", async () => {
+    await expect(decode(Buffer.alloc(0), 1)).rejects.toThrow("unexpected end of file");
+  });
+
   const good = zstdFrames(Buffer.alloc(100, "data"), 30);
 
   test.for<[string, Uint8Array, string]>([
-    ["in a magic number", Buffer.concat([good, good.subarray(0, 3)]), "no zstd frame"],
+    ["in a magic number", Buffer.concat([good, good.subarray(0, 3)]), "unexpected end of file"],
     ["in a header", good.subarray(0, 5), "unexpected end of file"],
     ["in a block", good.subarray(0, 11), "unexpected end of file"],
     ["in a skippable frame", skippableFrame(Buffer.alloc(10)).subarray(0, 12), "unexpected end of file"],
     ["in the size of a skippable frame", skippableFrame(Buffer.alloc(10)).subarray(0, 6), "unexpected end"],
-    ["by other data", Buffer.concat([good, Buffer.from("tail!")]), "no zstd frame"],
+    ["by other data", Buffer.concat([good, Buffer.from("tail!")]), "no frame where one should start"],
   ])("that ends %s is refused", async ([, bytes, why]) => {
     await expect(decode(bytes)).rejects.toThrow(why);
   });

@@ -1,0 +1,117 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+
+/** How a program is used as a filter. */
+export interface Filter {
+  readonly args: readonly string[];
+  /** Looks at the first bytes (at least 4 where there are so many) before the program does. */
+  readonly starts?: (start: Uint8Array) => boolean;
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** Longest message of a program that is kept, in characters. */
+const maxMessage = 500;
+
+/**
+ * Decompresses with a child process. It has ended when the generator has, whatever way: a program that still runs then,
+ * or when the signal aborts, is killed.
+ *
+ * Anything on its standard error is a failure, for bzip2 tells of bytes after the end there and exits with 0.
+ */
+export async function* decompressWithProgram(
+  program: string,
+  filter: Filter,
+  input: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  // An empty environment: XZ_OPT, BZIP2 and the like change what these programs do.
+  const child = spawn(program, filter.args, { stdio: ["pipe", "pipe", "pipe"], env: { LC_ALL: "C" } });
+  const kill = (): void => void child.kill("SIGKILL");
+  signal.addEventListener("abort", kill, { once: true });
+  const ended = endOf(child);
+  const message = firstLine(child.stderr);
+  const fed = feed(filter.starts === undefined ? input : checkStart(input, filter.starts), child.stdin);
+  try {
+    for await (const chunk of child.stdout as AsyncIterable<Uint8Array>) yield chunk;
+    const outcome = await ended;
+    const failure = await fed;
+    // A program that gives up stops reading first, so its own words come before those of the pipe.
+    const words = (await message) || (outcome === 0 ? "" : `${program} ended with ${outcome}`);
+    if (failure?.isOurs === true) throw failure.error;
+    if (words !== "") throw new Error(words);
+    if (failure !== undefined) throw new Error("there is data after its end", { cause: failure.error });
+  } finally {
+    signal.removeEventListener("abort", kill);
+    kill();
+    child.stdin.destroy();
+    // Not for its input: who stops early destroys that next, until then its next chunk may be long in coming.
+    await ended.catch(() => undefined);
+  }
+}
+
+/** Exit code, or the signal's name; rejects if the program could not be started. */
+function endOf(child: Child): Promise<number | string> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | string>();
+  child.once("error", reject);
+  child.once("close", (code, signal) => resolve(code ?? signal ?? "no exit code"));
+  // It is awaited later, and not at all when the output fails first.
+  promise.catch(() => undefined);
+  return promise;
+}
+
+interface FeedFailure {
+  readonly error: unknown;
+  /** The input failed, not the pipe to the program. */
+  readonly isOurs: boolean;
+}
+
+async function feed(input: AsyncIterable<Uint8Array>, stdin: Writable): Promise<FeedFailure | undefined> {
+  let isOurs = false;
+  try {
+    await pipeline(async function* () {
+      try {
+        yield* input;
+      } catch (error) {
+        isOurs = true;
+        throw error;
+      }
+    }, stdin);
+    return undefined;
+  } catch (error) {
+    return { error, isOurs };
+  }
+}
+
+async function* checkStart(
+  input: AsyncIterable<Uint8Array>,
+  starts: (start: Uint8Array) => boolean,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let held: Uint8Array | undefined = new Uint8Array();
+  for await (const chunk of input) {
+    if (held === undefined) {
+      yield chunk;
+      continue;
+    }
+    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+    if (held.length < 4) continue;
+    if (!starts(held)) throw new Error("it does not start as this format does");
+    yield held;
+    held = undefined;
+  }
+  if (held !== undefined) throw new Error("unexpected end of file");
+}
+
+async function firstLine(stderr: Readable): Promise<string> {
+  let text = "";
+  try {
+    for await (const chunk of stderr as AsyncIterable<Uint8Array>) {
+      // All is read, so that the program does not wait for it; only the start is kept.
+      if (text.length < maxMessage) text += Buffer.from(chunk).toString("latin1");
+    }
+  } catch {
+    // Its pipe breaks when the program is killed.
+  }
+  return (/[^\s][^\n]*/.exec(text)?.[0] ?? "").trim().slice(0, maxMessage);
+}

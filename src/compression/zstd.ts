@@ -1,0 +1,73 @@
+import zlib from "node:zlib";
+
+import { decoderChunkSize, runDecoder } from "./zlib.ts";
+import { ZstdFrames } from "./zstd-frames.ts";
+
+/**
+ * The largest window (bytes, a power of two): what zstd takes without being told, and all that its levels up to 22
+ * use. A decoder holds one window in memory.
+ */
+export const maxZstdWindow = 2 ** 27;
+
+/** Bytes of one frame. */
+interface Part {
+  readonly bytes: Uint8Array;
+  /** The frame ends here. */
+  readonly last: boolean;
+}
+
+type Parts = AsyncGenerator<Part, void, undefined>;
+
+/**
+ * zstd (RFC 8878), of one frame or many, with or without frames to be skipped.
+ *
+ * @param maxWindow bytes, a power of two: memory that the data can make the decoder take.
+ */
+export async function* decompressZstd(
+  input: AsyncIterable<Uint8Array>,
+  maxWindow = maxZstdWindow,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const parts = splitFrames(input, maxWindow);
+  for (let frames = 0; ; frames++) {
+    const first = await parts.next();
+    if (first.done === true) {
+      if (frames === 0) throw new Error("unexpected end of file");
+      return;
+    }
+    const decoder = zlib.createZstdDecompress({
+      chunkSize: decoderChunkSize,
+      params: { [zlib.constants.ZSTD_d_windowLogMax]: Math.log2(maxWindow) },
+    });
+    yield* runDecoder(decoder, frameBytes(first.value, parts));
+  }
+}
+
+async function* frameBytes(first: Part, parts: Parts): AsyncGenerator<Uint8Array, void, undefined> {
+  yield first.bytes;
+  let last = first.last;
+  while (!last) {
+    // Not `for await`: leaving it would close the parts of the frames that follow.
+    const next = await parts.next();
+    if (next.done === true) return;
+    yield next.value.bytes;
+    last = next.value.last;
+  }
+}
+
+/** The frames with compressed data, in parts; the others are left out. */
+async function* splitFrames(input: AsyncIterable<Uint8Array>, maxWindow: number): Parts {
+  const frames = new ZstdFrames(maxWindow);
+  // The first bytes of a frame, as long as they do not tell its kind.
+  let held = new Uint8Array();
+  for await (const chunk of input) {
+    for (let at = 0; at < chunk.length;) {
+      const { end, last, kind } = frames.next(chunk, at);
+      const bytes = chunk.subarray(at, end);
+      at = end;
+      if (kind === "unknown") held = Buffer.concat([held, bytes]);
+      else if (kind === "data") yield { bytes: held.length > 0 ? Buffer.concat([held, bytes]) : bytes, last };
+      if (kind !== "unknown") held = new Uint8Array();
+    }
+  }
+  if (!frames.complete) throw new Error("unexpected end of file");
+}
