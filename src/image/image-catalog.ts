@@ -1,0 +1,111 @@
+import type { Digest } from "../oci/digest.ts";
+import type { Document } from "../oci/documents.ts";
+import { imageDocuments } from "./image-documents.ts";
+import type { ImageRecord } from "./image-record.ts";
+import type { Layer } from "./layer-writer.ts";
+
+/** What of an image has a digest. */
+type Piece = "index" | "manifest" | "config" | "layer";
+
+/** All records that are known, by everything that they are asked for by. */
+export class ImageCatalog {
+  /** By repository, then by tag. */
+  readonly #records = new Map<string, Map<string, ImageRecord>>();
+  readonly #byLayerKey = new Map<string, Set<ImageRecord>>();
+  readonly #byLayer = new Map<Digest, Set<ImageRecord>>();
+  /** By repository and digest; of images with the same piece, any. */
+  readonly #pieces = new Map<string, Map<ImageRecord, Piece>>();
+
+  get(repository: string, tag: string): ImageRecord | undefined {
+    return this.#records.get(repository)?.get(tag);
+  }
+
+  /** Tags of a repository, sorted. */
+  tags(repository: string): readonly string[] {
+    return [...(this.#records.get(repository)?.keys() ?? [])].toSorted();
+  }
+
+  /** Adds a record, in place of the one with its repository and tag. */
+  put(record: ImageRecord): void {
+    const { repository, tag, layerKey, layer } = record;
+    const old = this.get(repository, tag);
+    if (old !== undefined) this.drop(old);
+    const ofRepository = this.#records.get(repository) ?? new Map<string, ImageRecord>();
+    this.#records.set(repository, ofRepository.set(tag, record));
+    addTo(this.#byLayerKey, layerKey, record);
+    addTo(this.#byLayer, layer.digest, record);
+    for (const [digest, piece] of piecesOf(record)) {
+      const key = pieceKey(repository, digest);
+      this.#pieces.set(key, (this.#pieces.get(key) ?? new Map<ImageRecord, Piece>()).set(record, piece));
+    }
+  }
+
+  drop(record: ImageRecord): void {
+    const { repository, tag, layerKey, layer } = record;
+    const ofRepository = this.#records.get(repository);
+    if (ofRepository?.get(tag) !== record) return;
+    ofRepository.delete(tag);
+    if (ofRepository.size === 0) this.#records.delete(repository);
+    removeFrom(this.#byLayerKey, layerKey, record);
+    removeFrom(this.#byLayer, layer.digest, record);
+    for (const [digest] of piecesOf(record)) removeFrom(this.#pieces, pieceKey(repository, digest), record);
+  }
+
+  /** The layer that was made from the same. */
+  layerOf(layerKey: string): Layer | undefined {
+    const [record] = this.#byLayerKey.get(layerKey) ?? [];
+    return record?.layer;
+  }
+
+  /** The records of images with this layer. */
+  withLayer(digest: Digest): readonly ImageRecord[] {
+    return [...(this.#byLayer.get(digest) ?? [])];
+  }
+
+  /** The index, manifest or config of a repository's images with this digest. */
+  document(repository: string, digest: Digest, piece: Exclude<Piece, "layer">): Document | undefined {
+    const record = this.#find(repository, digest, piece);
+    if (record === undefined) return undefined;
+    const { index, manifests, configs } = imageDocuments(record);
+    const candidates = { index: [index], manifest: manifests, config: configs }[piece];
+    return candidates.find((document) => document.digest === digest);
+  }
+
+  /** An image of a repository with this layer. */
+  imageWithLayer(repository: string, digest: Digest): ImageRecord | undefined {
+    return this.#find(repository, digest, "layer");
+  }
+
+  #find(repository: string, digest: Digest, piece: Piece): ImageRecord | undefined {
+    for (const [record, found] of this.#pieces.get(pieceKey(repository, digest)) ?? []) {
+      if (found === piece) return record;
+    }
+    return undefined;
+  }
+}
+
+function* piecesOf(record: ImageRecord): Generator<readonly [Digest, Piece], void, undefined> {
+  const { index, manifests, configs } = imageDocuments(record);
+  yield [index.digest, "index"];
+  for (const { digest } of manifests) yield [digest, "manifest"];
+  for (const { digest } of configs) yield [digest, "config"];
+  yield [record.layer.digest, "layer"];
+}
+
+function pieceKey(repository: string, digest: Digest): string {
+  return `${repository}@${digest}`;
+}
+
+function addTo<Key, Value>(sets: Map<Key, Set<Value>>, key: Key, value: Value): void {
+  sets.set(key, (sets.get(key) ?? new Set<Value>()).add(value));
+}
+
+function removeFrom<Key, Value>(
+  collections: Map<Key, { delete(value: Value): boolean; readonly size: number }>,
+  key: Key,
+  value: Value,
+): void {
+  const collection = collections.get(key);
+  collection?.delete(value);
+  if (collection?.size === 0) collections.delete(key);
+}

@@ -1,0 +1,178 @@
+import { Readable } from "node:stream";
+
+import {
+  blobBudgetExhausted,
+  conversionSlow,
+  formatBytes,
+  NixClosureError,
+  shuttingDown,
+} from "../errors.ts";
+import type { Digest } from "../oci/digest.ts";
+import { type Document, mediaTypes } from "../oci/documents.ts";
+import { conversionVersion, type ImageName, parseImageName, parseRepository } from "../plan/image-name.ts";
+import { Flights, unlessAborted } from "../resolver/flights.ts";
+import type { Resolver } from "../resolver/resolver.ts";
+import type { BlobStore } from "./blob-store.ts";
+import { ConversionFailure, type ConversionPool } from "./conversions.ts";
+import { imageDocuments } from "./image-documents.ts";
+import type { Images, OpenBlob } from "./images.ts";
+import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
+import { LayerMaker } from "./layer-maker.ts";
+import { planLayer } from "./layer-plan.ts";
+
+export interface ImageServerOptions {
+  readonly resolver: Resolver;
+  readonly store: BlobStore;
+  readonly pool: ConversionPool;
+  /** Conversions at a time. */
+  readonly workers: number;
+  readonly observer: ImagesObserver;
+  readonly log: ImagesLog;
+  /** Seconds that a tag is waited for. */
+  readonly patience: number;
+}
+
+/** A layer can be gone again before its record is written, in a store that is too small for what is asked of it. */
+const maxAttempts = 3;
+
+/** Makes images from store paths, and serves them from its store. */
+export class ImageServer implements Images {
+  readonly #resolver: Resolver;
+  readonly #store: BlobStore;
+  readonly #pool: ConversionPool;
+  readonly #patience: number;
+  readonly #maker: LayerMaker;
+  /** Images being made, by repository and tag. */
+  readonly #flights = new Flights<Document>();
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #closing = new AbortController();
+
+  constructor(options: ImageServerOptions) {
+    this.#resolver = options.resolver;
+    this.#store = options.store;
+    this.#pool = options.pool;
+    this.#patience = options.patience;
+    this.#maker = new LayerMaker({ ...options, signal: this.#closing.signal });
+  }
+
+  async resolveTag(repository: string, tag: string, signal?: AbortSignal): Promise<Document> {
+    this.#closing.signal.throwIfAborted();
+    const name = parseImageName(repository, tag);
+    const image = `${repository}:${tag}`;
+    const work = this.#flights.run(image, () => this.#track(this.#make(name)));
+    const limit = AbortSignal.timeout(this.#patience * 1000);
+    const answer = unlessAborted(work, limit, () => conversionSlow(image, this.#patience));
+    return unlessAborted(answer, signal, () => toError(signal?.reason));
+  }
+
+  async document(repository: string, digest: Digest): Promise<Document | undefined> {
+    if (!this.#serves(repository)) return undefined;
+    const { catalog } = this.#store;
+    return catalog.document(repository, digest, "index") ?? catalog.document(repository, digest, "manifest");
+  }
+
+  async blob(repository: string, digest: Digest): Promise<OpenBlob | undefined> {
+    if (!this.#serves(repository)) return undefined;
+    const { catalog } = this.#store;
+    const config = catalog.document(repository, digest, "config");
+    if (config !== undefined) return openBytes(config);
+    const image = catalog.imageWithLayer(repository, digest);
+    if (image === undefined) return undefined;
+    await this.#store.touch(image);
+    return this.#store.open(digest, mediaTypes.layerTar);
+  }
+
+  async tags(repository: string): Promise<readonly string[] | undefined> {
+    const name = parseRepository(repository);
+    if (name === undefined || !this.#serves(repository)) return undefined;
+    if (name.kind === "store") return this.#store.catalog.tags(repository);
+    try {
+      if (name.kind === "path") await this.#resolver.lookup(name.source, name.hash, this.#closing.signal);
+    } catch (error) {
+      if (error instanceof NixClosureError && error.code === "PATH_UNKNOWN") return undefined;
+      throw error;
+    }
+    return [String(conversionVersion)];
+  }
+
+  /** Ends what is under way; what is written is kept. */
+  async close(): Promise<void> {
+    this.#closing.abort(shuttingDown());
+    await this.#pool.close();
+    await Promise.allSettled(this.#running);
+    await this.#store.close();
+  }
+
+  /** A source that is no longer configured is not served, whatever the store has of it. */
+  #serves(repository: string): boolean {
+    const name = parseRepository(repository);
+    return name !== undefined && (name.kind === "base" || this.#resolver.sources.includes(name.source));
+  }
+
+  /** Makes an image; a second time if a cache has lost a NAR, for what is asked of it now may lead elsewhere. */
+  async #make(name: ImageName): Promise<Document> {
+    try {
+      return await this.#makeOnce(name);
+    } catch (error) {
+      if (!this.#forgetMissing(name, error)) throw unwrap(error);
+    }
+    try {
+      return await this.#makeOnce(name);
+    } catch (error) {
+      this.#forgetMissing(name, error);
+      throw unwrap(error);
+    }
+  }
+
+  #forgetMissing(name: ImageName, error: unknown): boolean {
+    if (name.kind === "base" || !(error instanceof ConversionFailure)) return false;
+    for (const path of error.missing) this.#resolver.forget(name.source, path);
+    return error.missing.length > 0;
+  }
+
+  async #makeOnce(name: ImageName): Promise<Document> {
+    const { catalog, budget } = this.#store;
+    const plan = await planLayer(this.#resolver, name, this.#closing.signal);
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const layer = catalog.layerOf(plan.image.layerKey) ?? (await this.#maker.make(plan));
+      const hold = await this.#store.hold(layer.digest);
+      if (hold === undefined) continue;
+      try {
+        const record = { ...plan.image, layer };
+        if (await this.#store.useRecord(record)) return imageDocuments(record).index;
+      } finally {
+        hold.release();
+      }
+    }
+    const bytes = plan.paths.reduce((total, { info }) => total + info.narSize, 0);
+    throw blobBudgetExhausted(formatBytes(bytes), formatBytes(budget.maxBytes));
+  }
+
+  /** Remembers work until it has ended. */
+  async #track<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#running.delete(work);
+    }
+  }
+}
+
+function openBytes({ bytes, mediaType }: Document): OpenBlob {
+  return {
+    size: bytes.length,
+    mediaType,
+    read: ({ start, end } = { start: 0, end: bytes.length - 1 }) =>
+      Readable.from([Buffer.from(bytes.subarray(start, end + 1))], { objectMode: false }),
+    close: async () => undefined,
+  };
+}
+
+function unwrap(error: unknown): unknown {
+  return error instanceof ConversionFailure ? error.error : error;
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

@@ -1,0 +1,124 @@
+import { performance } from "node:perf_hooks";
+
+import { narMissing } from "../errors.ts";
+import { sha256Digest } from "../oci/digest.ts";
+import { Flights } from "../resolver/flights.ts";
+import type { Resolver } from "../resolver/resolver.ts";
+import { mapBounded, Slots } from "../resolver/slots.ts";
+import { baseLayer } from "./base-image.ts";
+import type { BlobStore } from "./blob-store.ts";
+import { ConversionFailure, type ConversionPool } from "./conversions.ts";
+import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
+import { type LayerPlan, locate, type PlannedPath } from "./layer-plan.ts";
+import type { LayerPart } from "./layer.ts";
+import type { Layer } from "./layer-writer.ts";
+
+export interface LayerMakerOptions {
+  readonly resolver: Resolver;
+  readonly store: BlobStore;
+  readonly pool: ConversionPool;
+  /** Conversions at a time. */
+  readonly workers: number;
+  readonly observer: ImagesObserver;
+  readonly log: ImagesLog;
+  /** Ends everything. */
+  readonly signal: AbortSignal;
+}
+
+/** Paths whose caches are asked at a time where their NARs are. */
+const locatedAtATime = 16;
+
+/** Tar of small files is larger than their NAR: beyond its size, so much is set aside before the conversion starts. */
+const margin = { factor: 1.05, bytes: 64 * 1024, bytesForEachPath: 1024 } as const;
+
+/** Makes layers into blobs of the store. */
+export class LayerMaker {
+  readonly #options: LayerMakerOptions;
+  /** By layer key. */
+  readonly #layers = new Flights<Layer>();
+  /** A conversion has its thread before bytes are set aside for it: one that waits for a thread holds none. */
+  readonly #slots: Slots;
+
+  constructor(options: LayerMakerOptions) {
+    this.#options = options;
+    this.#slots = new Slots(options.workers);
+  }
+
+  /**
+   * Makes a layer, or joins whoever makes it already.
+   *
+   * @throws ConversionFailure, blobBudgetExhausted, diskFailed, and the errors of the resolver
+   */
+  async make(plan: LayerPlan): Promise<Layer> {
+    return this.#layers.run(plan.image.layerKey, async () =>
+      this.#slots.run(async () => {
+        const started = performance.now();
+        const tell = (outcome: "ok" | "error", bytes: number): void => {
+          const seconds = (performance.now() - started) / 1000;
+          this.#options.observer.conversion({ kind: plan.kind, outcome, seconds, bytes });
+        };
+        try {
+          const layer =
+            plan.source === undefined ? await this.#makeBase() : await this.#convert(plan, plan.source);
+          tell("ok", layer.size);
+          const { repository, tag } = plan.image;
+          this.#options.log.debug({ repository, tag, ...layer }, "a layer was made");
+          return layer;
+        } catch (error) {
+          tell("error", 0);
+          throw error;
+        }
+      }),
+    );
+  }
+
+  async #makeBase(): Promise<Layer> {
+    const { store, signal } = this.#options;
+    const bytes = baseLayer();
+    const layer = { digest: sha256Digest(bytes), size: bytes.length };
+    const reservation = await store.budget.reserve(bytes.length, signal);
+    try {
+      await store.publish(await store.writeTemporary(bytes), layer, reservation);
+      return layer;
+    } finally {
+      reservation.release();
+    }
+  }
+
+  async #convert(plan: LayerPlan, source: string): Promise<Layer> {
+    const { store, pool, signal } = this.#options;
+    const parts = await mapBounded(plan.paths, locatedAtATime, async (path) => this.#part(path, source));
+    const reservation = await store.budget.reserve(this.#bytesAtFirst(plan), signal);
+    const file = store.temporaryFile();
+    try {
+      const layer = await pool.run(file, parts, reservation);
+      await store.publish(file, layer, reservation);
+      return layer;
+    } finally {
+      // What was published is neither there any more nor set aside.
+      await store.removeTemporary(file);
+      reservation.release();
+    }
+  }
+
+  async #part(path: PlannedPath, source: string): Promise<LayerPart> {
+    const { info, name, contentAddresses } = path;
+    if (path.isMountPoint) return { type: "directory", name };
+    const { resolver, signal } = this.#options;
+    const { storePath } = info;
+    const locations = await locate(resolver, source, info, signal);
+    if (locations.length === 0) {
+      // All have it with another hash now: what was resolved is out of date.
+      throw new ConversionFailure(narMissing(storePath, `source ${source}`), [storePath]);
+    }
+    return { type: "nar", name, storePath, locations, contentAddresses };
+  }
+
+  #bytesAtFirst({ paths }: LayerPlan): number {
+    const converted = paths.filter(({ isMountPoint }) => !isMountPoint);
+    const bytes = converted.reduce((total, { info }) => total + info.narSize, 0);
+    const likely = Math.ceil(bytes * margin.factor) + margin.bytes + paths.length * margin.bytesForEachPath;
+    // The margin alone is no reason to refuse it.
+    return Math.max(bytes, Math.min(likely, this.#options.store.budget.maxBytes));
+  }
+}

@@ -1,0 +1,186 @@
+import { createHash } from "node:crypto";
+
+import { closureCheckMismatch } from "../errors.ts";
+import type { Closure } from "../nix/closure.ts";
+import type { NarInfo } from "../nix/narinfo.ts";
+import { baseName, type StorePath } from "../nix/store-path.ts";
+import { closureCheck, decisionNeedsTypes, decodeDecision } from "../plan/decision.ts";
+import {
+  type BaseImageName,
+  conversionVersion,
+  formatImageName,
+  type ImageName,
+  type PathImageName,
+  type StoreImageName,
+} from "../plan/image-name.ts";
+import type { NarLocation } from "../resolver/nar-location.ts";
+import type { Resolver } from "../resolver/resolver.ts";
+import { baseUser } from "./base-image.ts";
+import type { ImageRecord } from "./image-record.ts";
+
+/** An image before its layer is there, and what that is made of. */
+export interface LayerPlan {
+  readonly kind: ImageName["kind"];
+  /** Where the paths come from; none for the base image, which has none. */
+  readonly source?: string;
+  readonly image: Omit<ImageRecord, "layer">;
+  /** In the layer's order; none for the base image. */
+  readonly paths: readonly PlannedPath[];
+}
+
+/** A store path in a layer. */
+export interface PlannedPath {
+  readonly info: NarInfo;
+  /** Of its root in the layer; empty: the root is the layer's. */
+  readonly name: string;
+  /** Only an empty directory, on which the path's own volume is mounted. */
+  readonly isMountPoint: boolean;
+  /** What the content must have beside NarHash: the content addresses that the path is trusted for, without a signature. */
+  readonly contentAddresses: readonly string[];
+}
+
+const labelPrefix = "org.nix-closure";
+
+/**
+ * Finds out what an image is made of, from caches that are asked now: so only what the image's own source vouches for
+ * today is looked up in the store.
+ *
+ * @throws closureCheckMismatch, and the resolver's errors
+ */
+export async function planLayer(
+  resolver: Resolver,
+  name: ImageName,
+  signal: AbortSignal,
+): Promise<LayerPlan> {
+  switch (name.kind) {
+    case "path":
+      return planPath(resolver, name, signal);
+    case "store":
+      return planStore(resolver, name, signal);
+    case "base":
+      return planBase(name);
+  }
+}
+
+/**
+ * Where the NAR of a path is, without the caches that say now that it has another hash.
+ *
+ * @returns none if all say so: what was resolved is out of date.
+ */
+export async function locate(
+  resolver: Resolver,
+  source: string,
+  info: NarInfo,
+  signal: AbortSignal,
+): Promise<readonly NarLocation[]> {
+  const locations = await resolver.narLocations(source, info.storePath, signal);
+  return locations.filter(({ narHash }) => narHash === info.narHash);
+}
+
+async function planPath(resolver: Resolver, name: PathImageName, signal: AbortSignal): Promise<LayerPlan> {
+  const info = await resolver.lookup(name.source, name.hash, signal);
+  const path = await planOne(resolver, name.source, info, { name: "", isMountPoint: false }, signal);
+  return {
+    kind: "path",
+    source: name.source,
+    image: {
+      ...formatImageName({ ...name, version: conversionVersion }),
+      layerKey: ["path", conversionVersion, info.narHash, ...path.contentAddresses].join(" "),
+      labels: { [`${labelPrefix}.store-path`]: info.storePath },
+      createdBy: createdBy(info.storePath),
+    },
+    paths: [path],
+  };
+}
+
+async function planStore(resolver: Resolver, name: StoreImageName, signal: AbortSignal): Promise<LayerPlan> {
+  const { source, roots, decision } = name;
+  const closure = await resolver.resolveHashes(source, roots, signal);
+  const check = closureCheck(name.version, closure, decision);
+  if (check !== name.check) {
+    const { repository, tag } = formatImageName(name);
+    throw closureCheckMismatch(`${repository}:${tag}`, name.check, check);
+  }
+  const own = await pathsWithVolumes(resolver, name, closure, signal);
+  const paths: PlannedPath[] = [];
+  for (const info of inLayerOrder(closure)) {
+    const place = { name: baseName(info.storePath), isMountPoint: own.has(info.storePath) };
+    paths.push(await planOne(resolver, source, info, place, signal));
+  }
+  const today = closureCheck(conversionVersion, closure, decision);
+  const rootPaths = closure.roots.toSorted().join(" ");
+  return {
+    kind: "store",
+    source,
+    image: {
+      ...formatImageName({ ...name, version: conversionVersion, check: today }),
+      layerKey: storeLayerKey(paths),
+      labels: { [`${labelPrefix}.roots`]: rootPaths, [`${labelPrefix}.decision`]: decision },
+      createdBy: createdBy(rootPaths),
+    },
+    paths,
+  };
+}
+
+function planBase(name: BaseImageName): LayerPlan {
+  const version = String(conversionVersion);
+  return {
+    kind: "base",
+    image: {
+      ...formatImageName({ ...name, version: conversionVersion }),
+      layerKey: `base ${version}`,
+      labels: { [`${labelPrefix}.base`]: version },
+      createdBy: createdBy("base image"),
+      user: baseUser,
+    },
+    paths: [],
+  };
+}
+
+async function pathsWithVolumes(
+  resolver: Resolver,
+  { source, decision }: StoreImageName,
+  closure: Closure,
+  signal: AbortSignal,
+): Promise<ReadonlySet<StorePath>> {
+  if (!decisionNeedsTypes(decision)) return decodeDecision(decision, closure, new Map());
+  const all = closure.paths.map(({ storePath }) => storePath);
+  return decodeDecision(decision, closure, await resolver.pathTypes(source, all, signal));
+}
+
+/** By the bytes of their base names, so that the layer is the same wherever it is made. */
+function inLayerOrder(closure: Closure): readonly NarInfo[] {
+  return closure.paths.toSorted((a, b) =>
+    Buffer.compare(Buffer.from(baseName(a.storePath)), Buffer.from(baseName(b.storePath))),
+  );
+}
+
+async function planOne(
+  resolver: Resolver,
+  source: string,
+  info: NarInfo,
+  place: Pick<PlannedPath, "name" | "isMountPoint">,
+  signal: AbortSignal,
+): Promise<PlannedPath> {
+  // Whether a content address stands for a missing signature, only the locations tell. All that are found count,
+  // whichever the content comes from then: the layer's key says what was checked.
+  const claimed =
+    info.contentAddress === undefined || place.isMountPoint
+      ? []
+      : await locate(resolver, source, info, signal);
+  const addresses = claimed.flatMap(({ contentAddress }) => contentAddress ?? []);
+  return { info, ...place, contentAddresses: [...new Set(addresses)].toSorted() };
+}
+
+/** Mount points count by their names alone: their content is elsewhere. */
+function storeLayerKey(paths: readonly PlannedPath[]): string {
+  const hash = createHash("sha256").update(`${conversionVersion}\n`);
+  for (const { info, name, isMountPoint, contentAddresses } of paths) {
+    hash.update(isMountPoint ? `${name}\n` : `${[name, info.narHash, ...contentAddresses].join(" ")}\n`);
+  }
+  return `store ${hash.digest("hex")}`;
+}
+
+function createdBy(what: string): string {
+  return `nix-closure, conversion ${conversionVersion}: ${what}`;
+}

@@ -1,0 +1,48 @@
+import { parseContentAddress } from "../nix/content-address.ts";
+import { NarReader } from "../nix/nar-reader.ts";
+import type { StorePath } from "../nix/store-path.ts";
+import type { NarLocation } from "../resolver/nar-location.ts";
+import type { LayerWriter } from "./layer-writer.ts";
+import { NarCheck } from "./nar-check.ts";
+import { NarToTar } from "./nar-to-tar.ts";
+
+/** What a layer is made of, in this order. Plain data, so that it can be posted to a worker thread. */
+export type LayerPart =
+  | { readonly type: "directory"; readonly name: string }
+  | {
+      readonly type: "nar";
+      /** Of its root in the layer; empty: the root is the layer's. */
+      readonly name: string;
+      readonly storePath: StorePath;
+      /** Where it is, in the order to be tried. */
+      readonly locations: readonly NarLocation[];
+      /** The content addresses that the path is trusted for; its content must have all of them, from wherever it comes. */
+      readonly contentAddresses: readonly string[];
+    };
+
+/**
+ * Adds a NAR to a layer. Memory stays flat, whatever its size.
+ *
+ * When this throws, a part of it may have been added.
+ *
+ * @param nar uncompressed.
+ * @param location what the NAR must be like.
+ * @throws narInvalid, narSizeMismatch, narHashMismatch, contentAddressMismatch, whiteoutName, notADirectory, diskFailed
+ */
+export async function addNar(
+  writer: LayerWriter,
+  nar: AsyncIterable<Uint8Array>,
+  location: NarLocation,
+  options: { readonly name: string; readonly contentAddresses: readonly string[] },
+): Promise<void> {
+  const tar = new NarToTar(location.storePath, Buffer.from(options.name), (bytes) => writer.put(bytes));
+  const check = new NarCheck(location, options.contentAddresses.map(parseContentAddress), tar);
+  const reader = new NarReader(check);
+  for await (const chunk of nar) {
+    check.update(chunk);
+    reader.write(chunk);
+    await writer.drain();
+  }
+  reader.end();
+  check.finish();
+}

@@ -1,0 +1,36 @@
+import type { ImageRecord } from "./image-record.ts";
+import type { StoreDirectory } from "./store-directory.ts";
+
+/** What a directory holds, and what had to go. */
+export interface Repaired {
+  /** Each has its blob, of the right size; the longest unused first. */
+  readonly records: readonly ImageRecord[];
+  readonly removedRecords: number;
+  readonly removedBlobs: number;
+}
+
+/**
+ * Repairs what an earlier process may have left: removes temporary files, records that cannot be read or have no blob
+ * of the right size, and blobs without a record. No blob is read: that is done before it is served.
+ *
+ * @throws diskFailed
+ */
+export async function repairDirectory(files: StoreDirectory): Promise<Repaired> {
+  await files.clearTemporary();
+  const blobs = await files.listBlobs();
+  const sizes = new Map(blobs.map(({ digest, size }) => [digest, size]));
+  const { stored, unreadable } = await files.loadRecords();
+
+  const records: ImageRecord[] = [];
+  for (const { record } of stored.toSorted((a, b) => a.lastUse - b.lastUse)) {
+    if (sizes.get(record.layer.digest) === record.layer.size) records.push(record);
+    else await files.removeRecord(record);
+  }
+  const wanted = new Set(records.map(({ layer }) => layer.digest));
+  for (const { digest } of blobs) if (!wanted.has(digest)) await files.removeBlob(digest);
+  return {
+    records,
+    removedRecords: unreadable + stored.length - records.length,
+    removedBlobs: blobs.length - wanted.size,
+  };
+}
