@@ -1,0 +1,169 @@
+import { collectDefaultMetrics, Registry } from "@prometheus-io/client";
+import { errorKinds } from "../errors.ts";
+import { defineMetrics, type MetricSet } from "./metric-definitions.ts";
+
+/** How an admission ended: `skipped` had no work for us, `unchanged` was injected already. */
+export type AdmissionOutcome = "injected" | "unchanged" | "skipped" | "denied" | "error";
+
+export interface AdmissionEvent {
+  readonly outcome: AdmissionOutcome;
+  /** Code of the error that it ended with, from errors.ts. */
+  readonly reason?: string | undefined;
+  readonly seconds: number;
+  /** Image volumes that were added; counted for `injected` only. */
+  readonly volumes: number;
+}
+
+/** What the webhook tells. */
+export interface AdmissionMetrics {
+  /** A review has come in. Exactly one `admission` follows. */
+  admissionStarted(): void;
+  /** The review has been answered. */
+  admission(event: AdmissionEvent): void;
+}
+
+/** What the resolver tells: its ResolverObserver. */
+export interface ResolverMetrics {
+  cacheRequest(event: {
+    readonly kind: "narinfo" | "listing" | "nar";
+    readonly outcome: "hit" | "missing" | "error";
+    readonly seconds: number;
+  }): void;
+  memory(event: { readonly outcome: "hit" | "miss" }): void;
+}
+
+/** What images and their blob store tell: their ImagesObserver. Kinds and outcomes are few and fixed. */
+export interface ImagesMetrics {
+  conversion(event: {
+    readonly kind: string;
+    readonly outcome: string;
+    readonly seconds: number;
+    readonly bytes: number;
+  }): void;
+  /** The store's whole size now. */
+  blobStore(size: { readonly bytes: number; readonly blobs: number }): void;
+  eviction(bytes: number): void;
+}
+
+/** What the registry tells: its RegistryObserver. */
+export interface RegistryMetrics {
+  request(event: {
+    readonly kind: string;
+    /** HTTP status. */
+    readonly status: number;
+    /** Bytes of the body that were sent. */
+    readonly bytes: number;
+    readonly seconds: number;
+  }): void;
+}
+
+export type ReloadOutcome = "accepted" | "rejected";
+
+/** What the server tells about its own files. */
+export interface ReloadMetrics {
+  /** A serving certificate is in force. */
+  certificate(validity: { readonly notAfter: Date }): void;
+  certificateReload(outcome: ReloadOutcome): void;
+  configReload(outcome: ReloadOutcome): void;
+}
+
+/** The metrics of a process: one typed listener for each room that has something to tell, and the page for scrapers. */
+export interface Metrics {
+  readonly webhook: AdmissionMetrics;
+  readonly resolver: ResolverMetrics;
+  readonly images: ImagesMetrics;
+  readonly registry: RegistryMetrics;
+  readonly reload: ReloadMetrics;
+  /** Content-Type of the page. */
+  readonly contentType: string;
+  /** All metrics in the text format of Prometheus. */
+  scrape(): Promise<string>;
+}
+
+/** Makes the metrics of a process in a registry of their own, with those of Node.js and the process. */
+export function createMetrics(version: string): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const set = defineMetrics(registry);
+  set.buildInfo.set({ version }, 1);
+  // Without a certificate the gauge is absent: 0 would be one that expired in 1970, and an alert.
+  set.certificateNotAfter.remove();
+  startAtZero(set);
+
+  return {
+    webhook: admissionMetrics(set),
+    resolver: {
+      cacheRequest({ kind, outcome, seconds }) {
+        set.cacheRequests.inc({ kind, outcome });
+        set.cacheRequestDuration.observe({ kind }, seconds);
+      },
+      memory: ({ outcome }) => set.resolverLookups.inc({ outcome }),
+    },
+    images: {
+      conversion({ kind, outcome, seconds, bytes }) {
+        set.conversions.inc({ kind, outcome });
+        set.conversionDuration.observe({ kind }, seconds);
+        set.conversionBytes.inc({ kind }, bytes);
+      },
+      blobStore({ bytes, blobs }) {
+        set.blobStoreBytes.set(bytes);
+        set.blobStoreBlobs.set(blobs);
+      },
+      eviction(bytes) {
+        set.evictions.inc();
+        set.evictedBytes.inc(bytes);
+      },
+    },
+    registry: {
+      request({ kind, status, bytes, seconds }) {
+        set.registryRequests.inc({ kind, status: statusClass(status) });
+        set.registryRequestDuration.observe({ kind }, seconds);
+        set.registryBytes.inc({ kind }, bytes);
+      },
+    },
+    reload: {
+      certificate: ({ notAfter }) => set.certificateNotAfter.set(notAfter.getTime() / 1000),
+      certificateReload: (outcome) => set.certificateReloads.inc({ outcome }),
+      configReload: (outcome) => set.configReloads.inc({ outcome }),
+    },
+    contentType: registry.contentType,
+    scrape: () => registry.metrics(),
+  };
+}
+
+function admissionMetrics(set: MetricSet): AdmissionMetrics {
+  return {
+    admissionStarted: () => set.admissionsInFlight.inc(),
+    admission({ outcome, reason, seconds, volumes }) {
+      set.admissionsInFlight.dec();
+      set.admissions.inc({ outcome, reason: boundedReason(reason) });
+      set.admissionDuration.observe({ outcome }, seconds);
+      if (outcome === "injected") set.injectedVolumes.observe(volumes);
+    },
+  };
+}
+
+/** Series that a rate is asked for exist before their first event: a counter that appears with 1 has no increase. */
+function startAtZero(set: MetricSet): void {
+  for (const outcome of ["injected", "unchanged", "skipped"] as const)
+    set.admissions.inc({ outcome, reason: "none" }, 0);
+  for (const kind of ["narinfo", "listing", "nar"] as const) {
+    for (const outcome of ["hit", "missing", "error"] as const) set.cacheRequests.inc({ kind, outcome }, 0);
+  }
+  for (const outcome of ["hit", "miss"] as const) set.resolverLookups.inc({ outcome }, 0);
+  for (const outcome of ["accepted", "rejected"] as const) {
+    set.certificateReloads.inc({ outcome }, 0);
+    set.configReloads.inc({ outcome }, 0);
+  }
+}
+
+/** A code of errors.ts, or `none`; anything else would let the number of series grow without end. */
+function boundedReason(reason: string | undefined): string {
+  if (reason === undefined) return "none";
+  return errorKinds.has(reason) ? reason : "other";
+}
+
+/** `2xx` for 200 to 299; `none` for a request that ended without a status. */
+function statusClass(status: number): string {
+  return status >= 100 && status <= 599 ? `${Math.floor(status / 100)}xx` : "none";
+}
