@@ -7,7 +7,7 @@ export type AdmissionOutcome = "injected" | "unchanged" | "skipped" | "denied" |
 
 export interface AdmissionEvent {
   readonly outcome: AdmissionOutcome;
-  /** Code of the error that it ended with, from errors.ts. */
+  /** Code of the error that it ended with, from errors.ts; none, or `none`, without an error. */
   readonly reason?: string | undefined;
   readonly seconds: number;
   /** Image volumes that were added; counted for `injected` only. */
@@ -159,7 +159,7 @@ function startAtZero(set: MetricSet): void {
 
 /** A code of errors.ts, or `none`; anything else would let the number of series grow without end. */
 function boundedReason(reason: string | undefined): string {
-  if (reason === undefined) return "none";
+  if (reason === undefined || reason === "none") return "none";
   return errorKinds.has(reason) ? reason : "other";
 }
 

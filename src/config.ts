@@ -1,0 +1,340 @@
+import { readFile } from "node:fs/promises";
+import Type, { type Static } from "typebox";
+import { Value } from "typebox/value";
+import { parse as parseYaml } from "yaml";
+import { configInvalid, fileUnreadable, nearest, NixClosureError, quote } from "./errors.ts";
+import { parsePublicKey } from "./nix/signature.ts";
+import { maxRoots, sourceNamePattern } from "./plan/image-name.ts";
+
+const closed = { additionalProperties: false } as const;
+const Size = Type.Union([Type.Integer({ minimum: 1 }), Type.String()]);
+
+const SourceFile = Type.Object(
+  {
+    caches: Type.Array(Type.String(), { minItems: 1 }),
+    publicKeys: Type.Optional(Type.Array(Type.String())),
+    netrcFile: Type.Optional(Type.String()),
+    bearerTokenFile: Type.Optional(Type.String()),
+    namespaces: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
+  },
+  closed,
+);
+
+/** The configuration file as written (docs/configuration.md). */
+const ConfigFile = Type.Object(
+  {
+    sources: Type.Optional(Type.Record(Type.String(), SourceFile, { minProperties: 1 })),
+    defaultSource: Type.Optional(Type.String()),
+    registry: Type.Optional(
+      Type.Object(
+        {
+          listen: Type.Optional(Type.String()),
+          reference: Type.Optional(Type.String()),
+          blobs: Type.Optional(
+            Type.Object({ directory: Type.Optional(Type.String()), maxBytes: Type.Optional(Size) }, closed),
+          ),
+        },
+        closed,
+      ),
+    ),
+    kubelet: Type.Optional(
+      Type.Object(
+        {
+          registryPullQPS: Type.Optional(Type.Number({ minimum: 0 })),
+          registryBurst: Type.Optional(Type.Integer({ minimum: 1 })),
+        },
+        closed,
+      ),
+    ),
+    plan: Type.Optional(
+      Type.Object(
+        {
+          strategy: Type.Optional(Type.Enum(["auto", "per-path", "packed", "bundle"])),
+          maxVolumes: Type.Optional(Type.Integer({ minimum: 1, maximum: 200 })),
+          maxPaths: Type.Optional(Type.Integer({ minimum: 1, maximum: 3844 })),
+          maxBytes: Type.Optional(Size),
+        },
+        closed,
+      ),
+    ),
+    webhook: Type.Optional(
+      Type.Object(
+        {
+          listen: Type.Optional(Type.String()),
+          certFile: Type.Optional(Type.String()),
+          keyFile: Type.Optional(Type.String()),
+          minTLSVersion: Type.Optional(Type.Enum(["1.2", "1.3"])),
+        },
+        closed,
+      ),
+    ),
+    admin: Type.Optional(Type.Object({ listen: Type.Optional(Type.String()) }, closed)),
+    log: Type.Optional(
+      Type.Object({ level: Type.Optional(Type.Enum(["debug", "info", "warn", "error"])) }, closed),
+    ),
+  },
+  closed,
+);
+type ConfigFile = Static<typeof ConfigFile>;
+type SourceFile = Static<typeof SourceFile>;
+
+/** An address to listen on; `localhost` is 127.0.0.1 and ::1, port 0 any free one. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A named origin of closures. */
+export interface Source {
+  readonly name: string;
+  /** Binary caches, asked in this order: `file:///dir`, `http://...`, `https://...`. */
+  readonly caches: readonly string[];
+  readonly publicKeys: readonly string[];
+  readonly netrcFile?: string;
+  readonly bearerTokenFile?: string;
+  /** Namespaces that may use it, with `*` for any characters. */
+  readonly namespaces: readonly string[];
+}
+
+/** The configuration with all defaults filled in. Sizes are in bytes. */
+export interface Config {
+  readonly sources: readonly Source[];
+  readonly defaultSource: string;
+  readonly registry: {
+    readonly listen: ListenAddress;
+    readonly reference: string;
+    readonly blobs: { readonly directory: string; readonly maxBytes: number };
+  };
+  readonly kubelet: { readonly registryPullQPS: number; readonly registryBurst: number };
+  readonly plan: {
+    readonly strategy: "auto" | "per-path" | "packed" | "bundle";
+    readonly maxVolumes: number;
+    readonly maxPaths: number;
+    readonly maxBytes: number;
+  };
+  readonly webhook: {
+    readonly listen: ListenAddress;
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly minTLSVersion: "1.2" | "1.3";
+  };
+  readonly admin: { readonly listen: ListenAddress };
+  readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
+}
+
+/** The public cache of NixOS, the source when none is configured. */
+const nixos: Record<string, SourceFile> = {
+  nixos: {
+    caches: ["https://cache.nixos.org"],
+    publicKeys: ["cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="],
+  },
+};
+
+/**
+ * Reads the configuration.
+ * @param file undefined for all defaults.
+ * @throws fileUnreadable, configInvalid
+ */
+export async function loadConfig(file: string | undefined): Promise<Config> {
+  if (file === undefined) return parseConfig("", "defaults");
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw fileUnreadable(file, error instanceof Error ? error.message : String(error)).causedBy(error);
+  }
+  return parseConfig(text, file);
+}
+
+/**
+ * Parses the configuration and fills in the defaults.
+ * @param name the file's name, for messages.
+ * @throws configInvalid with every problem found.
+ */
+export function parseConfig(text: string, name: string): Config {
+  let value: unknown;
+  try {
+    value = parseYaml(text) ?? {};
+  } catch (error) {
+    throw configInvalid(name, [`not YAML: ${firstLine(error)}`]).causedBy(error);
+  }
+  if (!Value.Check(ConfigFile, value)) throw configInvalid(name, schemaProblems(value));
+  const problems: string[] = [];
+  const config = complete(value, problems);
+  if (problems.length > 0) throw configInvalid(name, problems);
+  return config;
+}
+
+function complete(file: ConfigFile, problems: string[]): Config {
+  const sources = Object.entries(file.sources ?? nixos).map(([name, source]) =>
+    completeSource(name, source, problems),
+  );
+  const names = sources.map((source) => source.name);
+  const defaultSource = file.defaultSource ?? names[0] ?? "";
+  if (file.defaultSource === undefined && names.length > 1) {
+    problems.push(
+      `defaultSource is missing; with several sources one of them is to be named: ${names.join(", ")}`,
+    );
+  } else if (!names.includes(defaultSource)) {
+    problems.push(
+      `defaultSource: there is no source ${quote(defaultSource)}; there are: ${names.join(", ")}`,
+    );
+  }
+  const { registry, webhook, plan, kubelet } = file;
+  const reference = registry?.reference ?? "localhost:5417";
+  checkReference(reference, names, problems);
+  return {
+    sources,
+    defaultSource,
+    registry: {
+      listen: address(registry?.listen ?? "localhost:5417", "registry.listen", problems),
+      reference,
+      blobs: {
+        directory: registry?.blobs?.directory ?? "/var/lib/nix-closure",
+        maxBytes: size(registry?.blobs?.maxBytes ?? "20Gi", "registry.blobs.maxBytes", problems),
+      },
+    },
+    kubelet: { registryPullQPS: kubelet?.registryPullQPS ?? 5, registryBurst: kubelet?.registryBurst ?? 10 },
+    plan: {
+      strategy: plan?.strategy ?? "auto",
+      maxVolumes: plan?.maxVolumes ?? 48,
+      maxPaths: plan?.maxPaths ?? 2000,
+      maxBytes: size(plan?.maxBytes ?? "20Gi", "plan.maxBytes", problems),
+    },
+    webhook: {
+      listen: address(webhook?.listen ?? ":10250", "webhook.listen", problems),
+      certFile: webhook?.certFile ?? "certs/tls.pem",
+      keyFile: webhook?.keyFile ?? "certs/tls.key",
+      minTLSVersion: webhook?.minTLSVersion ?? "1.2",
+    },
+    admin: { listen: address(file.admin?.listen ?? "127.0.0.1:5418", "admin.listen", problems) },
+    log: { level: file.log?.level ?? "info" },
+  };
+}
+
+const hostPattern =
+  /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[a-f0-9:]+\])(?::([0-9]{1,5}))?$/i;
+
+/** The host part of image references, as github.com/distribution/reference 0.6 takes it. */
+function checkReference(reference: string, sources: readonly string[], problems: string[]): void {
+  const match = hostPattern.exec(reference);
+  if (match === null || Number(match[1] ?? 1) > 65535 || match[1] === "0") {
+    problems.push(`registry.reference: ${quote(reference)} is not <host> or <host>:<port>`);
+  } else if (!/[.:]/.test(reference) && reference !== "localhost") {
+    // normalize.go, splitDockerDomain: anything else before the first "/" is a part of docker.io.
+    problems.push(
+      `registry.reference: nodes take ${quote(reference)} for a repository of docker.io; write it with its port or domain`,
+    );
+  } else if (sources.some((source) => maxRoots(reference, source) < 1)) {
+    problems.push(
+      `registry.reference: ${quote(reference)} leaves no room for a root in image names; use a shorter host`,
+    );
+  }
+}
+
+function completeSource(name: string, source: SourceFile, problems: string[]): Source {
+  const where = `sources.${name}`;
+  if (!sourceNamePattern.test(name)) {
+    problems.push(
+      `${where}: a source's name has up to 30 lower-case letters and digits, with single dashes between`,
+    );
+  }
+  for (const cache of source.caches) {
+    if (!/^(https?:\/\/[^/]+|file:\/\/\/)/.test(cache) || !URL.canParse(cache)) {
+      problems.push(`${where}.caches: ${quote(cache)} is not https://..., http://... or file:///...`);
+    }
+  }
+  for (const key of source.publicKeys ?? []) {
+    try {
+      parsePublicKey(key);
+    } catch (error) {
+      if (!(error instanceof NixClosureError)) throw error;
+      problems.push(`${where}.publicKeys: ${error.message}`);
+    }
+  }
+  for (const namespace of source.namespaces ?? []) {
+    if (!/^[a-z0-9*-]+$/.test(namespace))
+      problems.push(`${where}.namespaces: ${quote(namespace)} is not a namespace`);
+  }
+  return { ...source, name, publicKeys: source.publicKeys ?? [], namespaces: source.namespaces ?? ["*"] };
+}
+
+const sizeUnits: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 1024,
+  Mi: 1024 ** 2,
+  Gi: 1024 ** 3,
+  Ti: 1024 ** 4,
+};
+
+const sizeHint = "is not a size such as 20Gi, 500M or 1048576";
+
+/** A size in Kubernetes' quantity notation, in bytes. */
+function size(value: string | number, where: string, problems: string[]): number {
+  const match = /^([0-9]+(?:\.[0-9]+)?)([kMGT]?|[KMGT]i)$/.exec(String(value));
+  const unit = sizeUnits[match?.[2] ?? "?"];
+  const bytes = Math.floor(Number(match?.[1]) * (unit ?? Number.NaN));
+  if (!Number.isSafeInteger(bytes) || bytes < 1) {
+    problems.push(`${where}: ${quote(String(value))} ${sizeHint}`);
+    return 0;
+  }
+  return bytes;
+}
+
+function address(text: string, where: string, problems: string[]): ListenAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(text);
+  const port = Number(match?.[3] ?? 65536);
+  if (port > 65535)
+    problems.push(`${where}: ${quote(text)} is not <host>:<port>, [<IPv6>]:<port> or :<port>`);
+  // Without a host: all addresses, of both families.
+  return { host: match?.[1] ?? (match?.[2] || "::"), port };
+}
+
+/** The schema's complaints in words that name the key. */
+function schemaProblems(value: unknown): string[] {
+  const problems: string[] = [];
+  for (const error of Value.Errors(ConfigFile, value)) {
+    const where = error.instancePath.slice(1).replaceAll("/", ".") || "the file";
+    if (error.keyword === "additionalProperties") {
+      const known = knownKeys(error.instancePath);
+      for (const key of error.params.additionalProperties) {
+        const full = [error.instancePath.slice(1).replaceAll("/", "."), key].filter(Boolean).join(".");
+        const hint = key === "registry" && where.startsWith("sources.") ? undefined : nearest(key, known);
+        problems.push(
+          hint === undefined
+            ? `${full}: sources are binary caches in this version; write caches and publicKeys`
+            : `unknown key ${full}; did you mean ${hint}?`,
+        );
+      }
+    } else if (error.keyword === "anyOf") problems.push(`${where} ${sizeHint}`);
+    else if (error.keyword === "enum")
+      problems.push(
+        `${where} is not one of: ${error.params.allowedValues.map((allowed) => quote(String(allowed))).join(", ")}`,
+      );
+    else if (error.keyword !== "boolean" && !error.schemaPath.includes("/anyOf/")) {
+      problems.push(`${where} ${error.message}`);
+    }
+  }
+  return [...new Set(problems)];
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
+}
+
+/** The keys that an object of the file may have. */
+function knownKeys(instancePath: string): readonly string[] {
+  let schema: unknown = ConfigFile;
+  for (const segment of instancePath.split("/").slice(1)) {
+    const { properties, patternProperties } = schema as {
+      properties?: Record<string, unknown>;
+      patternProperties?: Record<string, unknown>;
+    };
+    schema = properties?.[segment] ?? Object.values(patternProperties ?? {})[0];
+  }
+  return Object.keys((schema as { properties?: Record<string, unknown> } | undefined)?.properties ?? {});
+}

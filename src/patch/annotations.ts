@@ -1,0 +1,238 @@
+import {
+  annotationInvalid,
+  annotationUnknown,
+  nearest,
+  NixClosureError,
+  quote,
+  rootsMissing,
+  sourceUnknown,
+} from "../errors.ts";
+import { parseRoot, type StorePath } from "../nix/store-path.ts";
+import { strategies, type Strategy } from "../plan/plan.ts";
+
+/** The annotations of docs/annotations.md. */
+export const annotationKeys = {
+  closure: "nix.closure",
+  container: "container.nix.closure/",
+  containers: "nix.closure/containers",
+  strategy: "nix.closure/strategy",
+  profile: "nix.closure/profile",
+  path: "nix.closure/path",
+  system: "nix.closure/system",
+  status: "nix.closure/status",
+} as const;
+
+/** The keys that concern the whole Pod. */
+const podKeys = Object.values(annotationKeys).filter((key) => key !== annotationKeys.container);
+
+/** Roots in one source. */
+export interface Roots {
+  readonly source: string;
+  /** As written, without repetitions; the first one is the profile. Never empty. */
+  readonly roots: readonly [StorePath, ...StorePath[]];
+}
+
+/** A Pod's annotations, parsed. */
+export interface Annotations {
+  readonly closure?: Roots;
+  /** By container name. */
+  readonly containerClosures: ReadonlyMap<string, Roots>;
+  readonly containers?: readonly string[];
+  readonly strategy?: Strategy;
+  /** Where the first root is mounted a second time; undefined for nowhere. */
+  readonly profile: string | undefined;
+  /** undefined: the default, true for containers with the base image. */
+  readonly path?: boolean;
+  readonly system?: System;
+}
+
+/** A Nix system that Kubernetes nodes have, with its architecture in Kubernetes' words. */
+export interface System {
+  readonly system: string;
+  readonly architecture: string;
+}
+
+const defaultProfile = "/nix/var/nix/profiles/default";
+const systems: readonly System[] = [
+  { system: "x86_64-linux", architecture: "amd64" },
+  { system: "aarch64-linux", architecture: "arm64" },
+];
+
+/** What the validators need from the configuration. */
+export interface KnownSources {
+  readonly sources: readonly string[];
+  readonly defaultSource: string;
+}
+
+/**
+ * Parses a Pod's annotations.
+ * @param errors gets one error for each thing that is wrong: annotationUnknown, annotationInvalid, storePathInvalid,
+ *   sourceUnknown, rootsMissing.
+ * @returns undefined if the Pod asks for no closure; what is wrong is left out.
+ */
+export function parseAnnotations(
+  annotations: Readonly<Record<string, string>>,
+  known: KnownSources,
+  errors: NixClosureError[],
+): Annotations | undefined {
+  /** Runs one validator; its error joins the others. */
+  function take<T>(key: string, validate: (value: string) => T): T | undefined {
+    const value = annotations[key];
+    if (value === undefined) return undefined;
+    try {
+      return validate(value.trim());
+    } catch (error) {
+      if (!(error instanceof NixClosureError)) throw error;
+      errors.push(error);
+      return undefined;
+    }
+  }
+
+  const ours = Object.keys(annotations).filter(isOurs);
+  const containerKeys = ours.filter((key) => containerOf(key) !== undefined);
+  const knownKeys: readonly string[] = [...podKeys, ...containerKeys];
+  for (const key of ours) if (!knownKeys.includes(key)) errors.push(annotationUnknown(key, nearestKey(key)));
+
+  const closure = take(annotationKeys.closure, (value) =>
+    parseRoots(`annotation ${annotationKeys.closure}`, value, known, errors),
+  );
+  const containerClosures = new Map<string, Roots>();
+  for (const key of containerKeys) {
+    const roots = take(key, (value) => parseRoots(`annotation ${key}`, value, known, errors));
+    if (roots !== undefined) containerClosures.set(containerOf(key) ?? "", roots);
+  }
+  const containers = take(annotationKeys.containers, parseContainers);
+  const strategy = take(annotationKeys.strategy, parseStrategy);
+  const profile = take(annotationKeys.profile, parseProfile);
+  const path = take(annotationKeys.path, parsePath);
+  const system = take(annotationKeys.system, parseSystem);
+
+  const asks = annotationKeys.closure in annotations;
+  const options = ours.filter((key) => key !== annotationKeys.status && key !== annotationKeys.closure);
+  if (!asks && containers !== undefined) {
+    errors.push(
+      annotationInvalid(annotationKeys.containers, `it has no effect without ${annotationKeys.closure}`),
+    );
+  }
+  if (!asks && containerKeys.length === 0 && options.length > 0 && errors.length === 0) {
+    errors.push(annotationInvalid(options.join(", "), `no effect without ${annotationKeys.closure}; add it`));
+  }
+  if (path === true && profile === null) {
+    errors.push(
+      annotationInvalid(annotationKeys.path, `"true" needs a profile, ${annotationKeys.profile} is "none"`),
+    );
+  }
+  if (!asks && containerKeys.length === 0) return undefined;
+  return {
+    ...(closure === undefined ? {} : { closure }),
+    containerClosures,
+    ...(containers === undefined ? {} : { containers }),
+    ...(strategy === undefined ? {} : { strategy }),
+    profile: profile === null ? undefined : (profile ?? defaultProfile),
+    ...(path === undefined ? {} : { path }),
+    ...(system === undefined ? {} : { system }),
+  };
+}
+
+/** The container that an annotation key names; undefined if it is not one of those. */
+export function containerOf(key: string): string | undefined {
+  const name = key.startsWith(annotationKeys.container) ? key.slice(annotationKeys.container.length) : "";
+  return name === "" ? undefined : name;
+}
+
+/** Whether an annotation key lies in our domain, rightly or wrongly spelt. */
+function isOurs(key: string): boolean {
+  const [domain = ""] = key.split("/", 1);
+  return domain === "nix.closure" || domain.endsWith(".nix.closure");
+}
+
+function nearestKey(key: string): string {
+  const containerKey = `${annotationKeys.container}<container>`;
+  if (key.includes("container.nix.closure")) return containerKey;
+  return nearest(key, [...podKeys, containerKey]) ?? annotationKeys.closure;
+}
+
+/**
+ * Parses `[<source>:] <store path>[, <store path>...]`.
+ * @param where the place of the value, for messages.
+ * @param errors gets one error for each thing that is wrong; the result is then undefined.
+ */
+export function parseRoots(
+  where: string,
+  value: string,
+  known: KnownSources,
+  errors: NixClosureError[],
+): Roots | undefined {
+  const prefix = /^([^/\s,]*?)\s*:/.exec(value);
+  const source = prefix?.[1] ?? known.defaultSource;
+  const errorsBefore = errors.length;
+  if (!known.sources.includes(source)) errors.push(sourceUnknown(source, known.sources).within(where));
+  const words = value
+    .slice(prefix?.[0].length ?? 0)
+    .split(/[\s,]+/)
+    .filter((word) => word !== "");
+  if (words.length === 0) errors.push(rootsMissing(where));
+  const roots = new Set<StorePath>();
+  for (const word of words) {
+    try {
+      roots.add(parseRoot(word));
+    } catch (error) {
+      if (!(error instanceof NixClosureError)) throw error;
+      errors.push(error.within(where));
+    }
+  }
+  const [first, ...rest] = roots;
+  return first === undefined || errors.length > errorsBefore
+    ? undefined
+    : { source, roots: [first, ...rest] };
+}
+
+function parseContainers(value: string): readonly string[] {
+  const names = value.split(/[\s,]+/).filter((name) => name !== "");
+  if (names.length === 0)
+    throw annotationInvalid(annotationKeys.containers, "it names no container; remove it for all");
+  return [...new Set(names)];
+}
+
+function parseStrategy(value: string): Strategy {
+  const strategy = strategies.find((known) => known === value);
+  if (strategy === undefined) throw oneOf(annotationKeys.strategy, value, strategies);
+  return strategy;
+}
+
+/** null for `none`. Kubernetes wants mount paths without ":". */
+function parseProfile(value: string): string | null {
+  if (value === "none") return null;
+  const problem = !value.startsWith("/")
+    ? 'it must be an absolute path, or "none"'
+    : value === "/" || value === "/nix" || /^\/nix\/store(\/|$)/.test(value)
+      ? "a profile cannot be there; the default is " + defaultProfile
+      : value
+            .slice(1)
+            .split("/")
+            .some((part) => part === "" || part === "." || part === "..") || value.includes(":")
+        ? 'it must be a plain path, without ":", "." or ".." and without a slash at its end'
+        : undefined;
+  if (problem !== undefined) throw annotationInvalid(annotationKeys.profile, `${quote(value)}: ${problem}`);
+  return value;
+}
+
+function parsePath(value: string): boolean {
+  if (value !== "true" && value !== "false") throw oneOf(annotationKeys.path, value, ["true", "false"]);
+  return value === "true";
+}
+
+function parseSystem(value: string): System {
+  const system = systems.find((known) => known.system === value);
+  if (system === undefined)
+    throw oneOf(
+      annotationKeys.system,
+      value,
+      systems.map((known) => known.system),
+    );
+  return system;
+}
+
+function oneOf(key: string, value: string, known: readonly string[]): NixClosureError {
+  return annotationInvalid(key, `${quote(value)} is not one of: ${known.join(", ")}`);
+}

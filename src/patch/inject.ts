@@ -1,0 +1,175 @@
+import {
+  type NixClosureError,
+  objectTooLarge,
+  formatBytes,
+  throwTogether,
+  tooManyVolumes,
+  internal,
+} from "../errors.ts";
+import type { StorePath } from "../nix/store-path.ts";
+import { imageReference, conversionVersion } from "../plan/image-name.ts";
+import { typesNeeded, type Strategy } from "../plan/plan.ts";
+import type { Closure } from "../nix/closure.ts";
+import { annotationKeys } from "./annotations.ts";
+import { injectContainer, type ContainerMounts } from "./container.ts";
+import { findLostNames, findOwnedVolumes, isOwned, mountsAny, parseOurReference } from "./owned.ts";
+import { containerLists, type Container, type Pod } from "./pod.ts";
+import type { ContainerRequest, PodRequest } from "./request.ts";
+import { formatStatus } from "./status.ts";
+import { selectSystem } from "./system.ts";
+import { chooseSets, type ResolvedClosure } from "./volume-set.ts";
+import { nameVolumes } from "./volume-names.ts";
+
+/** For every strategy: what the API server, the kubelet and etcd can still carry well (design, section 7). */
+const maxVolumesPerPod = 200;
+const maxObjectBytes = 1024 * 1024;
+
+/** An injected Pod. */
+export interface Injection {
+  /** The same object as came in if there was nothing to do. */
+  readonly pod: Pod;
+  /** For the person who creates the Pod; at most a line each. */
+  readonly warnings: readonly string[];
+  /** Image volumes of ours that the Pod has now. */
+  readonly volumes: number;
+}
+
+/**
+ * The paths of a closure whose types injecting needs: those that today's plan needs, and all of them where the Pod
+ * came with volumes of ours, to judge whether they are a whole set.
+ */
+export function neededTypes(
+  pod: Pod,
+  host: string,
+  closure: Closure,
+  strategy: Strategy,
+): readonly StorePath[] {
+  const injected = (pod.spec.volumes ?? []).some((volume) => isOwned(volume, host));
+  return typesNeeded(closure, injected ? "per-path" : strategy);
+}
+
+/**
+ * Puts closures into a Pod: volumes, mounts, profile, PATH, base image, node selector and status. Only entries of ours
+ * are ever removed or replaced; everything else of the Pod stays the very same object, in its place.
+ *
+ * @param closures by the key of the request's closures.
+ * @param host host part of our registry's references.
+ * @throws one error for all conflicts with the Pod's own volumes and mounts; tooManyVolumes; objectTooLarge.
+ */
+export function injectPod(
+  pod: Pod,
+  request: PodRequest,
+  closures: ReadonlyMap<string, ResolvedClosure>,
+  host: string,
+): Injection {
+  const owned = findOwnedVolumes(pod, host);
+  const lost = findLostNames(pod);
+  const ownedNames = new Set([...owned.map((volume) => volume.name), ...lost]);
+  const targets = findTargets(pod, request, ownedNames);
+  const errors: NixClosureError[] = [];
+
+  const used = new Set([...targets.values()].map((target) => target.closureKey));
+  const resolved = request.closures.flatMap(({ key }) => {
+    if (!used.has(key)) return [];
+    const closure = closures.get(key);
+    if (closure === undefined) throw internal(`the closure ${key} was not resolved`);
+    return [[key, closure] as const];
+  });
+  const { sets, volumes: wanted } = chooseSets(owned, new Map(resolved));
+  const keptVolumes = new Set(wanted.map((volume) => volume.reference));
+  // Where no container is a target, every set of ours belongs to containers that are no business of this review.
+  const removed = new Set(
+    targets.size === 0
+      ? []
+      : owned.filter((volume) => !keptVolumes.has(volume.reference)).map((volume) => volume.name),
+  );
+  const names = nameVolumes(pod, owned, removed, wanted, errors);
+  const restored = new Set(names.values());
+  const removedMounts = removed.union(lost.difference(restored));
+
+  const warnings = [...request.warnings];
+  const existing = pod.spec.volumes ?? [];
+  const volumes = existing.filter((volume) => !removed.has(volume.name));
+  const present = new Set(volumes.map((volume) => volume.name));
+  for (const [reference, name] of names) {
+    if (!present.has(name)) volumes.push({ name, image: { reference, pullPolicy: "IfNotPresent" } });
+  }
+
+  const baseReference = imageReference(host, { kind: "base", version: conversionVersion });
+  const edit = (container: Container): Container => {
+    const target = targets.get(container.name);
+    const set = target && sets.get(target.closureKey);
+    const mounts: ContainerMounts | undefined = target &&
+      set && {
+        mounts: set.map(({ reference, mountPath }) => ({ name: names.get(reference) ?? "", mountPath })),
+        profileRoot: target.firstRoot,
+        profile: request.annotations.profile,
+        path: request.annotations.path,
+      };
+    return injectContainer(container, {
+      wanted: mounts,
+      removed: removedMounts,
+      ownedNames,
+      baseReference,
+      isBase: (image) => parseOurReference(image, host)?.kind === "base",
+      errors,
+      warnings,
+    });
+  };
+  const lists = containerLists.flatMap((list) => {
+    const before = pod.spec[list];
+    if (!before) return [];
+    const after = before.map(edit);
+    return after.some((container, i) => container !== before[i]) ? [[list, after] as const] : [];
+  });
+  const selector = selectSystem(pod, request.annotations.system, errors);
+  throwTogether(errors);
+
+  const volumesChanged = removed.size > 0 || volumes.length > existing.length;
+  const ours = volumes.filter((volume) => isOwned(volume, host)).length;
+  if (!volumesChanged && lists.length === 0 && selector === undefined)
+    return { pod, warnings, volumes: ours };
+  if (ours > maxVolumesPerPod) throw tooManyVolumes(ours, maxVolumesPerPod);
+
+  const injected: Pod = {
+    ...pod,
+    metadata: {
+      ...pod.metadata,
+      annotations: {
+        ...pod.metadata.annotations,
+        [annotationKeys.status]: formatStatus(
+          resolved.map(([, closure]) => closure),
+          ours,
+        ),
+      },
+    },
+    spec: {
+      ...pod.spec,
+      ...Object.fromEntries(lists),
+      ...(volumesChanged ? { volumes } : {}),
+      ...(selector === undefined ? {} : { nodeSelector: selector }),
+    },
+  };
+  const bytes = Buffer.byteLength(JSON.stringify(injected));
+  if (bytes > maxObjectBytes) throw objectTooLarge(formatBytes(bytes), formatBytes(maxObjectBytes));
+  return { pod: injected, warnings, volumes: ours };
+}
+
+/**
+ * The containers that this review serves, by name. A container without any mount of ours in a Pod that has some came
+ * later, by another webhook's hand, and is left alone unless an annotation names it.
+ */
+function findTargets(
+  pod: Pod,
+  request: PodRequest,
+  ownedNames: ReadonlySet<string>,
+): ReadonlyMap<string, ContainerRequest> {
+  const containers = containerLists.flatMap((list) => pod.spec[list] ?? []);
+  const served = new Set(
+    containers.filter((container) => mountsAny(container, ownedNames)).map(({ name }) => name),
+  );
+  const targets = request.containers.filter(
+    ({ name, named }) => served.size === 0 || named || served.has(name),
+  );
+  return new Map(targets.map((target) => [target.name, target]));
+}

@@ -1,0 +1,128 @@
+import { podInvalid } from "../errors.ts";
+
+/**
+ * The parts of a Pod that we read or write (core/v1). Everything else is kept as it came: all types have an index
+ * signature, and objects are copied by spreading.
+ */
+export interface Pod {
+  readonly metadata: ObjectMeta;
+  readonly spec: PodSpec;
+  readonly [field: string]: unknown;
+}
+
+export interface ObjectMeta {
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly [field: string]: unknown;
+}
+
+export interface PodSpec {
+  readonly containers: readonly Container[];
+  readonly initContainers?: readonly Container[];
+  readonly volumes?: readonly Volume[];
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+  readonly [field: string]: unknown;
+}
+
+/** A regular, init or sidecar container; sidecars are init containers with restartPolicy Always. */
+export interface Container {
+  readonly name: string;
+  readonly image?: string;
+  readonly imagePullPolicy?: string;
+  readonly env?: readonly EnvVar[];
+  readonly volumeMounts?: readonly VolumeMount[];
+  readonly [field: string]: unknown;
+}
+
+export interface EnvVar {
+  readonly name: string;
+  readonly value?: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Volume {
+  readonly name: string;
+  readonly image?: { readonly reference?: string; readonly pullPolicy?: string };
+  readonly [field: string]: unknown;
+}
+
+export interface VolumeMount {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly readOnly?: boolean;
+  readonly [field: string]: unknown;
+}
+
+/** The lists of a Pod that hold containers which can mount volumes at creation. */
+export const containerLists = ["containers", "initContainers"] as const;
+export type ContainerList = (typeof containerLists)[number];
+
+/** All containers of a Pod, regular ones first. */
+export function allContainers(pod: Pod): readonly Container[] {
+  return containerLists.flatMap((list) => pod.spec[list] ?? []);
+}
+
+/**
+ * Takes a JSON value as a Pod after looking at the shape of what we read. The API server validates the rest.
+ * @throws podInvalid naming the field that is wrong.
+ */
+export function parsePod(value: unknown): Pod {
+  const pod = object(value, "object");
+  const metadata =
+    pod["metadata"] === undefined || pod["metadata"] === null ? {} : object(pod["metadata"], "metadata");
+  strings(metadata["annotations"], "metadata.annotations");
+  const spec = object(pod["spec"], "spec");
+  strings(spec["nodeSelector"], "spec.nodeSelector");
+  for (const [i, { image }] of named(spec["volumes"], "spec.volumes", "name").entries()) {
+    if (image === undefined || image === null) continue;
+    const where = `spec.volumes[${i}].image`;
+    optionalString(object(image, where)["reference"], `${where}.reference`);
+  }
+  if (!Array.isArray(spec["containers"])) throw podInvalid("spec.containers is not a list");
+  for (const list of containerLists) {
+    for (const [i, container] of named(spec[list], `spec.${list}`, "name").entries()) {
+      optionalString(container["image"], `spec.${list}[${i}].image`);
+      for (const [j, { value }] of named(container["env"], `spec.${list}[${i}].env`, "name").entries()) {
+        optionalString(value, `spec.${list}[${i}].env[${j}].value`);
+      }
+      named(container["volumeMounts"], `spec.${list}[${i}].volumeMounts`, "name", "mountPath");
+    }
+  }
+  // The shape has been looked at field by field above.
+  return (pod["metadata"] === metadata ? pod : { ...pod, metadata }) as unknown as Pod;
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+function object(value: unknown, where: string): JsonObject {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw podInvalid(`${where} is not an object`);
+  }
+  return value as JsonObject;
+}
+
+function strings(value: unknown, where: string): void {
+  if (value === undefined || value === null) return;
+  for (const [key, item] of Object.entries(object(value, where))) {
+    if (typeof item !== "string")
+      throw podInvalid(`${where}[${JSON.stringify(key)}] is not a string; quote it`);
+  }
+}
+
+function optionalString(value: unknown, where: string): void {
+  if (value !== undefined && value !== null && typeof value !== "string")
+    throw podInvalid(`${where} is not a string`);
+}
+
+function named(value: unknown, where: string, ...fields: readonly string[]): readonly JsonObject[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) throw podInvalid(`${where} is not a list`);
+  return value.map((item: unknown, i) => {
+    const entry = object(item, `${where}[${i}]`);
+    for (const field of fields) {
+      if (typeof entry[field] !== "string") throw podInvalid(`${where}[${i}].${field} is not a string`);
+    }
+    return entry;
+  });
+}

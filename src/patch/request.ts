@@ -1,0 +1,121 @@
+import { baseImageUnknown, containerUnknown, type NixClosureError, throwTogether } from "../errors.ts";
+import type { StorePath } from "../nix/store-path.ts";
+import {
+  annotationKeys,
+  containerOf,
+  parseAnnotations,
+  type Annotations,
+  type KnownSources,
+  type Roots,
+} from "./annotations.ts";
+import { allContainers, type Pod } from "./pod.ts";
+
+/** The image that stands for the configured base image. */
+export const baseImagePlaceholder = "nix.closure/base";
+
+/** One distinct closure that a Pod asks for. */
+export interface ClosureRequest {
+  /** Identifies it within the Pod: source and roots, in any order. */
+  readonly key: string;
+  readonly source: string;
+  readonly roots: readonly StorePath[];
+  /** The roots among them that some container mounts as its profile. */
+  readonly profileRoots: ReadonlySet<StorePath>;
+}
+
+/** What one container asks for. */
+export interface ContainerRequest {
+  readonly name: string;
+  readonly closureKey: string;
+  readonly firstRoot: StorePath;
+  /** An annotation names this container: it gets the closure even if it joined an injected Pod later. */
+  readonly named: boolean;
+}
+
+/** What a Pod asks for: its annotations, spread over its containers. */
+export interface PodRequest {
+  readonly annotations: Annotations;
+  readonly closures: readonly ClosureRequest[];
+  readonly containers: readonly ContainerRequest[];
+  /** For the person who creates the Pod; at most a line each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads what a Pod asks for.
+ * @returns undefined if it asks for no closure.
+ * @throws one error that holds all that is wrong: those of parseAnnotations, containerUnknown, baseImageUnknown.
+ */
+export function readRequest(pod: Pod, known: KnownSources): PodRequest | undefined {
+  const errors: NixClosureError[] = [];
+  const annotations = parseAnnotations(pod.metadata.annotations ?? {}, known, errors);
+  if (annotations === undefined) {
+    throwTogether(errors);
+    return undefined;
+  }
+  const containers = allContainers(pod);
+  const names = containers.map((container) => container.name);
+  const warnings: string[] = [];
+
+  for (const key of Object.keys(pod.metadata.annotations ?? {})) {
+    const name = containerOf(key);
+    if (name !== undefined && !names.includes(name)) errors.push(containerUnknown(key, name, names));
+  }
+  const missing = (annotations.containers ?? []).filter((name) => !names.includes(name));
+  // Another webhook may add a container after us, so a missing name is wrong for certain only where none is there.
+  if (missing.length > 0 && missing.length === annotations.containers?.length) {
+    errors.push(containerUnknown(annotationKeys.containers, missing.join(", "), names));
+  } else if (missing.length > 0) {
+    warnings.push(
+      `annotation ${annotationKeys.containers} names ${missing.join(", ")}, which the Pod does not have (yet); it has: ${names.join(", ")}`,
+    );
+  }
+  for (const { name, image = "" } of containers) {
+    if (image !== baseImagePlaceholder && /^nix\.closure(\/|:|@|$)/.test(image))
+      errors.push(baseImageUnknown(name, image));
+  }
+  throwTogether(errors);
+
+  const requests = containers.flatMap(({ name }) => requestOf(name, annotations));
+  return { annotations, closures: distinctClosures(annotations, requests), containers: requests, warnings };
+}
+
+function requestOf(name: string, annotations: Annotations): readonly ContainerRequest[] {
+  const own = annotations.containerClosures.get(name);
+  const listed = annotations.containers?.includes(name);
+  const roots = own ?? (listed === false ? undefined : annotations.closure);
+  if (roots === undefined) return [];
+  return [
+    {
+      name,
+      closureKey: closureKey(roots),
+      firstRoot: roots.roots[0],
+      named: own !== undefined || listed === true,
+    },
+  ];
+}
+
+function distinctClosures(
+  annotations: Annotations,
+  containers: readonly ContainerRequest[],
+): readonly ClosureRequest[] {
+  const asked = [...annotations.containerClosures.values()];
+  if (annotations.closure !== undefined) asked.unshift(annotations.closure);
+  const closures = new Map<string, ClosureRequest>();
+  for (const roots of asked) {
+    const key = closureKey(roots);
+    const users = containers.filter((container) => container.closureKey === key);
+    if (users.length === 0 || closures.has(key)) continue;
+    closures.set(key, {
+      key,
+      source: roots.source,
+      roots: roots.roots,
+      profileRoots: new Set(annotations.profile === undefined ? [] : users.map((user) => user.firstRoot)),
+    });
+  }
+  return [...closures.values()];
+}
+
+function closureKey({ source, roots }: Roots): string {
+  return `${source}:${roots.toSorted().join(",")}`;
+}

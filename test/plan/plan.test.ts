@@ -1,0 +1,184 @@
+import { describe, expect, test } from "vitest";
+import type { Closure, PathType } from "../../src/nix/closure.ts";
+import { storePathName, type StorePath } from "../../src/nix/store-path.ts";
+import { planClosure, typesNeeded, type Plan, type PlanInput, type Strategy } from "../../src/plan/plan.ts";
+import { failureOf } from "../nix/failure.ts";
+import { madeClosure, type MadePath } from "../patch/closures.ts";
+
+/** Hashes ascend in this order. */
+const paths: readonly MadePath[] = [
+  { name: "conf", type: "regular", narSize: 1 },
+  { name: "libc", narSize: 10 },
+  { name: "tool", narSize: 100, references: ["libc", "conf"] },
+  { name: "link", type: "symlink", narSize: 1000, references: ["tool"] },
+  { name: "app", narSize: 10_000, references: ["tool", "link"] },
+];
+
+function plan(roots: readonly string[], strategy: Strategy, options: Partial<PlanInput> = {}): Plan {
+  const { closure, types } = madeClosure(options.closure ? [] : roots, paths);
+  return planClosure({
+    source: "demo",
+    closure,
+    types,
+    strategy,
+    profileRoots: new Set(closure.roots.slice(0, 1)),
+    host: "localhost:5417",
+    maxImageBytes: 1e6,
+    ...options,
+  });
+}
+
+const names = (list: readonly StorePath[]): readonly string[] => list.map(storePathName);
+
+function show({ volumes }: Plan): readonly (readonly [string, readonly string[], number])[] {
+  return volumes.map(({ mountPath, storePaths, narSize }) => [
+    mountPath === "/nix/store" ? mountPath : storePathName(mountPath as StorePath),
+    names(storePaths),
+    narSize,
+  ]);
+}
+
+describe("planClosure", () => {
+  test("per-path gives each directory a volume: store image first, then roots, then the rest by hash", () => {
+    const perPath = plan(["app"], "per-path");
+    expect(show(perPath)).toEqual([
+      ["/nix/store", ["conf", "link"], 1001],
+      ["app", ["app"], 10_000],
+      ["libc", ["libc"], 10],
+      ["tool", ["tool"], 100],
+    ]);
+    expect(perPath.strategy).toBe("per-path");
+    expect(perPath.volumes[0]).toMatchObject({ image: { kind: "store", decision: "a", version: 1 } });
+  });
+
+  test("roots come in the order that they were asked for, and once", () => {
+    expect(show(plan(["libc", "app", "libc"], "per-path")).map(([name]) => name)).toEqual([
+      "/nix/store",
+      "libc",
+      "app",
+      "tool",
+    ]);
+  });
+
+  test("auto is per-path in this version", () => {
+    expect(plan(["app"], "auto")).toEqual(plan(["app"], "per-path"));
+  });
+
+  test("bundle puts everything but profiles into the store image", () => {
+    expect(show(plan(["app"], "bundle"))).toEqual([
+      ["/nix/store", ["conf", "libc", "tool", "link"], 1111],
+      ["app", ["app"], 10_000],
+    ]);
+    expect(show(plan(["app"], "bundle", { profileRoots: new Set() }))).toEqual([
+      ["/nix/store", ["conf", "libc", "tool", "link", "app"], 11_111],
+    ]);
+  });
+
+  test("a profile that is a file stays in the store image", () => {
+    const { closure, types } = madeClosure(["link"], paths.slice(0, 4));
+    const profileRoots = new Set(closure.roots);
+    const volumesOf = (strategy: Strategy): readonly string[] =>
+      show(plan([], strategy, { closure, types, profileRoots })).map(([name]) => name);
+    expect(volumesOf("bundle")).toEqual(["/nix/store"]);
+    expect(volumesOf("per-path")).toEqual(["/nix/store", "libc", "tool"]);
+  });
+
+  test("without files there is no store image", () => {
+    const { closure, types } = madeClosure(["a"], [{ name: "a", references: ["b"] }, { name: "b" }]);
+    for (const strategy of ["per-path", "bundle"] as const) {
+      const profileRoots = new Set(strategy === "bundle" ? closure.paths.map((info) => info.storePath) : []);
+      const { volumes } = plan([], strategy, { closure, types, profileRoots });
+      expect(volumes.map((volume) => volume.image.kind)).toEqual(["path", "path"]);
+    }
+  });
+
+  test("a path whose type is not known is not taken for a directory", () => {
+    const { closure, types } = madeClosure(["app"], paths);
+    const unknown = new Map([...types].filter(([path]) => storePathName(path) !== "libc"));
+    const { volumes } = plan(["app"], "per-path", { closure, types: unknown });
+    expect(names(volumes[0]!.storePaths)).toEqual(["conf", "libc", "link"]);
+    // `a` would speak of libc too, were it a directory.
+    expect(volumes[0]).toMatchObject({ image: { decision: "o0204" } });
+  });
+
+  test("names and references are those of the images", () => {
+    const hash = (i: number): string => String(i).padStart(32, "0");
+    const { volumes } = plan(["app", "libc"], "per-path");
+    expect(volumes.map(({ name, reference }) => [name, reference])).toEqual([
+      [
+        expect.stringMatching(/^nix-store-[0-9a-f]{16}$/),
+        expect.stringMatching(new RegExp(`^localhost:5417/demo/closure/${hash(4)}:1-a-[0-9a-f]{16}$`)),
+      ],
+      ...[4, 1, 2].map((i) => [`nix-${hash(i)}`, `localhost:5417/demo/path/${hash(i)}:1`]),
+    ]);
+  });
+});
+
+test.for<[Strategy, readonly string[]]>([
+  ["bundle", ["app"]],
+  ["per-path", ["conf", "libc", "tool", "link", "app"]],
+  ["auto", ["conf", "libc", "tool", "link", "app"]],
+  ["packed", ["conf", "libc", "tool", "link", "app"]],
+])("%s needs the types of %j", ([strategy, expected]) => {
+  expect(names(typesNeeded(madeClosure(["app"], paths).closure, strategy))).toEqual(expected);
+});
+
+describe("limits", () => {
+  function independent(count: number): {
+    readonly closure: Closure;
+    readonly types: ReadonlyMap<StorePath, PathType>;
+  } {
+    const many = Array.from({ length: count }, (_, i) => ({ name: `r${i}` }));
+    return madeClosure(
+      many.map(({ name }) => name),
+      many,
+    );
+  }
+
+  test("six roots fit, seven do not", () => {
+    expect(plan([], "bundle", { ...independent(6), profileRoots: new Set() }).volumes).toHaveLength(1);
+    const error = failureOf(() => plan([], "bundle", independent(7)));
+    expect([error.code, error.message]).toEqual([
+      "TOO_MANY_ROOTS",
+      "7 roots do not fit into one image name, at most 6 do; combine them with symlinkJoin or buildEnv",
+    ]);
+  });
+
+  test("roots that another root needs do not count", () => {
+    const chain = Array.from({ length: 20 }, (_, i) => ({
+      name: `r${i}`,
+      references: i > 0 ? [`r${i - 1}`] : [],
+    }));
+    const made = madeClosure(
+      chain.map(({ name }) => name),
+      chain,
+    );
+    const { volumes } = plan([], "bundle", { ...made, profileRoots: new Set() });
+    expect(volumes[0]).toMatchObject({ image: { roots: ["00000000000000000000000000000019"] } });
+  });
+
+  test("a long host leaves room for fewer roots", () => {
+    const host = `${"x".repeat(60)}.${"x".repeat(60)}.example.com`;
+    expect(failureOf(() => plan([], "bundle", { ...independent(4), host })).message).toContain(
+      "at most 3 do",
+    );
+  });
+
+  test.for<[Strategy, number, string]>([
+    ["per-path", 9999, "the image of /nix/store/00000000000000000000000000000004-app has 9.8 KiB"],
+    ["bundle", 1110, "the image of the closure of 00000000000000000000000000000004-app has 1.1 KiB"],
+  ])("%s: an image above %i bytes is refused", ([strategy, maxImageBytes, message]) => {
+    const error = failureOf(() => plan(["app"], strategy, { maxImageBytes }));
+    expect(error.code).toBe("IMAGE_TOO_LARGE");
+    expect(error.message).toContain(message);
+    expect(error.message.endsWith("or use strategy per-path")).toBe(strategy !== "per-path");
+  });
+
+  test("an image of just the limit is not", () => {
+    expect(plan(["app"], "per-path", { maxImageBytes: 10_000 }).volumes).toHaveLength(4);
+  });
+
+  test("packed is not there yet", () => {
+    expect(failureOf(() => plan(["app"], "packed")).code).toBe("STRATEGY_UNAVAILABLE");
+  });
+});
