@@ -20,7 +20,7 @@ export function expectCarried(
   const images = new Map<string, ImageName>();
   for (const { name, mountPath } of container.volumeMounts ?? []) {
     const reference = pod.spec.volumes?.find((volume) => volume.name === name)?.image?.reference;
-    const match = new RegExp(`^${RegExp.escape(host)}/(.*):([^:]*)$`).exec(reference ?? "");
+    const match = new RegExp(`^${RegExp.escape(host)}/([^@]*):([^:@]*)(?:@.*)?$`).exec(reference ?? "");
     if (match !== null) images.set(mountPath, parseImageName(match[1]!, match[2]!));
   }
   const store = images.get("/nix/store");
