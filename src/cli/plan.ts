@@ -1,0 +1,80 @@
+import { buildCommand } from "@stricli/core";
+import { formatBytes } from "../errors.ts";
+import { planClosure, strategies, typesNeeded, type Plan, type Strategy } from "../plan/plan.ts";
+import { admissionSettings } from "../service/settings.ts";
+import { count, print, type CliContext } from "./context.ts";
+import { configFlag, openToolbox, parseRootArguments, sourceNote } from "./toolbox.ts";
+
+interface Flags {
+  readonly config?: string;
+  readonly json: boolean;
+  readonly strategy?: Strategy;
+}
+
+export const planCommand = buildCommand({
+  docs: { brief: "Show the image volumes that a Pod with these store paths gets" },
+  parameters: {
+    flags: {
+      config: configFlag,
+      json: { kind: "boolean", brief: "Print JSON (docs/cli.md)", default: false, withNegated: false },
+      strategy: {
+        kind: "enum",
+        values: strategies,
+        brief: "How the plan is chosen (default: the configuration's)",
+        optional: true,
+      },
+    },
+    positional: {
+      kind: "array",
+      minimum: 1,
+      parameter: { brief: sourceNote, parse: String, placeholder: "ROOT" },
+    },
+  },
+  async func(this: CliContext, flags: Flags, ...words: readonly string[]): Promise<void> {
+    await using toolbox = await openToolbox(this, flags.config);
+    const { source, roots } = parseRootArguments(words, toolbox.config);
+    const settings = admissionSettings(toolbox.config);
+    const strategy = flags.strategy ?? settings.strategy;
+    const closure = await toolbox.resolver.resolve(source, roots);
+    const types = await toolbox.resolver.pathTypes(source, typesNeeded(closure, strategy));
+    const { host, maxImageBytes } = settings;
+    const profileRoots = new Set([roots[0]]);
+    const plan = planClosure({ source, closure, types, strategy, profileRoots, host, maxImageBytes });
+    toolbox.progress.end();
+    print(this, flags.json ? `${JSON.stringify(planJson(plan))}\n` : formatPlan(plan));
+  },
+});
+
+/** The stable JSON form of a plan. */
+function planJson({ strategy, volumes }: Plan): object {
+  return {
+    strategy,
+    volumes: volumes.map(({ name, reference, mountPath, storePaths, narSize }) => ({
+      name,
+      reference,
+      mountPath,
+      storePaths,
+      narSize,
+    })),
+  };
+}
+
+function formatPlan({ strategy, volumes, closure }: Plan): string {
+  const rows = volumes.map(({ narSize, storePaths, mountPath, reference }) => [
+    formatBytes(narSize),
+    count(storePaths.length, "path"),
+    mountPath,
+    reference,
+  ]);
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = rows.map(([bytes = "", paths = "", mount = "", reference = ""]) =>
+    [
+      bytes.padStart(widths[0] ?? 0),
+      paths.padEnd(widths[1] ?? 0),
+      mount.padEnd(widths[2] ?? 0),
+      reference,
+    ].join("  "),
+  );
+  lines.push(`${strategy}: ${count(volumes.length, "volume")}, ${formatBytes(closure.narSize)}`);
+  return `${lines.join("\n")}\n`;
+}
