@@ -89,7 +89,7 @@ export const container: fc.Arbitrary<Omit<Container, "name">> = fc.record(
     restartPolicy: fc.constant("Always"),
   },
   { requiredKeys: ["image"] },
-) as fc.Arbitrary<Omit<Container, "name">>;
+);
 
 function containers(prefix: string, minLength: number): fc.Arbitrary<readonly Container[]> {
   return fc
