@@ -340,7 +340,6 @@ export const shuttingDown = kind("SHUTTING_DOWN", 503, () => "this process is sh
 
 // ---- command line and configuration ----
 
-export const usage = kind("USAGE", 400, (why: string) => why);
 export const configInvalid = kind(
   "CONFIG_INVALID",
   400,

@@ -24,7 +24,6 @@ export const exitCodes = {
 } as const;
 
 const usageCodes = new Set([
-  "USAGE",
   "CONFIG_INVALID",
   "CACHE_URL_INVALID",
   "FILE_UNREADABLE",

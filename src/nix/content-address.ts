@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import { contentAddressInvalid, quote } from "../errors.ts";
 import { decodeHash, isHashAlgorithm, type HashAlgorithm } from "./hash.ts";
 import { encodeNix32 } from "./nix32.ts";
-import type { NarInfo } from "./narinfo.ts";
 import { parseBaseName, storeDirectory, storePathName, type StorePath } from "./store-path.ts";
 
 /** How a store path's content was hashed into its name: the `CA` line of a narinfo. */
@@ -77,7 +76,11 @@ export function contentAddressedPath(
  * Whether the store path follows from the narinfo's content address and references. It says nothing about the
  * content: that must still be hashed.
  */
-export function isContentAddressed(info: NarInfo): boolean {
+export function isContentAddressed(info: {
+  readonly storePath: StorePath;
+  readonly references: readonly StorePath[];
+  readonly contentAddress?: ContentAddress;
+}): boolean {
   if (info.contentAddress === undefined) return false;
   const others = info.references.filter((reference) => reference !== info.storePath);
   const self = others.length < info.references.length;

@@ -1,7 +1,15 @@
-import type { NarInfo } from "./narinfo.ts";
+import type { NarHash } from "./hash.ts";
+import type { StorePath } from "./store-path.ts";
 
 /** The part of a narinfo that signatures cover. */
-export type Signed = Pick<NarInfo, "storePath" | "narHash" | "narSize" | "references">;
+export interface Signed {
+  readonly storePath: StorePath;
+  readonly narHash: NarHash;
+  /** Bytes of the NAR, above zero. */
+  readonly narSize: number;
+  /** In byte order, each once; the path itself is among them if it is listed. */
+  readonly references: readonly StorePath[];
+}
 
 /**
  * What signatures are made over (ValidPathInfo::fingerprint, src/libstore/path-info.cc, 2.36):

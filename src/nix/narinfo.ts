@@ -9,7 +9,8 @@
 import { isUtf8 } from "node:buffer";
 import { narInfoInvalid, quote, toNixClosureError } from "../errors.ts";
 import { parseContentAddress, type ContentAddress } from "./content-address.ts";
-import { parseHash, parseSha256, type NarHash } from "./hash.ts";
+import type { Signed } from "./fingerprint.ts";
+import { parseHash, parseSha256 } from "./hash.ts";
 import { parseSignature, type Signature } from "./signature.ts";
 import { baseName, parseBaseName, parseStorePath, type StorePath } from "./store-path.ts";
 
@@ -19,8 +20,7 @@ export { fingerprint } from "./fingerprint.ts";
 export type Compression = string;
 
 /** What a binary cache says about a store path. Until a signature has been verified, it is a claim. */
-export interface NarInfo {
-  readonly storePath: StorePath;
+export interface NarInfo extends Signed {
   /** Relative to the cache, or absolute; not covered by signatures. */
   readonly url: string;
   /** As written; `bzip2` where it is absent or empty. Not covered by signatures. */
@@ -29,11 +29,6 @@ export interface NarInfo {
   readonly fileHash?: string;
   /** Bytes of the compressed file; not covered by signatures. */
   readonly fileSize?: number;
-  readonly narHash: NarHash;
-  /** Bytes of the NAR, above zero. */
-  readonly narSize: number;
-  /** In byte order, each once; the path itself is among them if it is listed. */
-  readonly references: readonly StorePath[];
   /** Base name; absent where it is not known. */
   readonly deriver?: string;
   /** All that are well-formed, in the order of the file. */

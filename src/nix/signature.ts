@@ -1,8 +1,7 @@
 import { createPublicKey, verify, type KeyObject } from "node:crypto";
 import { narInfoInvalid, publicKeyInvalid, quote } from "../errors.ts";
 import { decodeBase64 } from "./base64.ts";
-import { fingerprint } from "./fingerprint.ts";
-import type { NarInfo } from "./narinfo.ts";
+import { fingerprint, type Signed } from "./fingerprint.ts";
 
 /** A signature as a narinfo carries it: `<key name>:<base64>`. */
 export interface Signature {
@@ -57,7 +56,10 @@ export function parseSignature(text: string): Signature {
  *
  * The fingerprint covers store path, NarHash, NarSize and references, and nothing else of the narinfo.
  */
-export function findTrustedKey(info: NarInfo, keys: readonly PublicKey[]): PublicKey | undefined {
+export function findTrustedKey(
+  info: Signed & { readonly signatures: readonly Signature[] },
+  keys: readonly PublicKey[],
+): PublicKey | undefined {
   let message: Uint8Array | undefined;
   let verifications = 0;
   for (const signature of info.signatures) {

@@ -5,7 +5,7 @@ import { createHealth, type Health } from "../admin/health.ts";
 import { createMetrics, type Metrics } from "../admin/metrics.ts";
 import { createAdminServer } from "../admin/server.ts";
 import type { Config, ListenAddress } from "../config.ts";
-import { createImages } from "../image/images.ts";
+import { createImages } from "../image/create-images.ts";
 import { registryPlugin, registryServerOptions } from "../registry/plugin.ts";
 import { createResolver, type Resolver } from "../resolver/resolver.ts";
 import { createAdmission } from "../webhook/admission.ts";

@@ -5,7 +5,8 @@
 import { createHash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 
-import { createImages, type Images } from "../../src/image/images.ts";
+import { createImages } from "../../src/image/create-images.ts";
+import type { Images } from "../../src/image/images.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { createResolver } from "../../src/resolver/resolver.ts";
 

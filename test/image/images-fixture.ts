@@ -4,7 +4,8 @@ import { pathToFileURL } from "node:url";
 
 import { onTestFinished } from "vitest";
 
-import { createImages, type Images, type ImagesOptions } from "../../src/image/images.ts";
+import { createImages, type ImagesOptions } from "../../src/image/create-images.ts";
+import type { Images } from "../../src/image/images.ts";
 import type { Closure, PathType } from "../../src/nix/closure.ts";
 import { storeHash, type StorePath } from "../../src/nix/store-path.ts";
 import { type Digest, parseDigest } from "../../src/oci/digest.ts";
