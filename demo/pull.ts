@@ -48,11 +48,21 @@ export async function pullImages(
 
   const rows = wanted.map(({ reference, mountPath }) => {
     const image = pulled.get(reference);
-    return [formatBytes(image?.layerSize ?? 0), (image?.layerDigest ?? "").slice(0, 19), mountPath];
+    return [formatBytes(image?.layerSize ?? 0), shortDigest(image?.layerDigest ?? ""), shortPath(mountPath)];
   });
   for (const line of table([["bytes", "layer", "mounted at"], ...rows], [0])) output.line(line);
   const bytes = formatBytes([...pulled.values()].reduce((sum, image) => sum + image.totalSize, 0));
   const took = duration(performance.now() - started);
   output.line(`${pulled.size} images, ${bytes}, in ${took}: every digest, size and media type is right`);
   return pulled;
+}
+
+/** As many digits as people compare. */
+function shortDigest(digest: string): string {
+  return digest.replace("sha256:", "").slice(0, 12);
+}
+
+/** The whole path is in the Pod; here its name is to fit on a line. */
+function shortPath(path: string): string {
+  return path.replace(/^(\/nix\/store\/[0-9a-z]{8})[0-9a-z]{24}-/, "$1…-");
 }

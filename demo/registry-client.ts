@@ -93,11 +93,11 @@ async function pull(
     size: Number(head.headers.get("content-length")),
   };
   const index = (await getJson(url, indexDescriptor, signal)) as Index;
-  const found = index.manifests.find(
-    ({ platform }) => platform?.os === "linux" && platform.architecture === architecture,
-  );
-  expect("platforms of the index", found === undefined ? "others alone" : "this", "this");
-  if (found === undefined) throw new Error("unreachable");
+  const found = index.manifests.find(({ platform }) => platformName(platform) === `linux/${architecture}`);
+  if (found === undefined) {
+    const others = index.manifests.map(({ platform }) => platformName(platform));
+    throw new Error(`no linux/${architecture} among ${others.join(", ")}`);
+  }
   expect("media type in the index", found.mediaType, mediaTypes.manifest);
 
   const manifest = (await getJson(`${base}/manifests/${found.digest}`, found, signal)) as Manifest;
@@ -127,6 +127,10 @@ async function pull(
   };
 }
 
+function platformName(platform: Descriptor["platform"]): string {
+  return platform === undefined ? "none" : `${platform.os}/${platform.architecture}`;
+}
+
 function parseReference(reference: string): {
   readonly base: string;
   readonly name: string;
@@ -141,6 +145,8 @@ function parseReference(reference: string): {
 async function request(method: string, url: string, accept: string, signal: AbortSignal): Promise<Response> {
   const response = await fetch(url, { method, headers: { accept }, signal });
   if (response.status !== 200) {
+    // The answer to HEAD has no body; the one to GET says why.
+    if (method === "HEAD") await request("GET", url, accept, signal);
     const body = await response.text();
     throw new Error(`${method} ${new URL(url).pathname} answered ${response.status} ${body}`.trim());
   }

@@ -51,9 +51,9 @@ export async function findSandbox(scratch: string): Promise<Sandbox | string> {
     const [file, ...args] = [...enter, "sh", "-c", attempt, scratch, ...changeRoot("/", "65532"), "true"];
     const { code, stderr, error } = await capture(spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] }));
     if (code === 0) return { enter, ownNetwork, changeRoot };
-    why = stderr.trim().split("\n")[0] ?? error?.message ?? "";
+    why = stderr.trim().split("\n")[0]?.replace("unshare: ", "") ?? error?.message ?? "";
   }
-  return `this machine does not let us make namespaces: ${why}`;
+  return `namespaces are not allowed here (${why})`;
 }
 
 /** The best way first: as root without a user namespace, with a network of its own. */

@@ -88,7 +88,7 @@ async function findUsableSandbox(scratch: string, port: number | undefined): Pro
   const sandbox = await findSandbox(scratch);
   if (typeof sandbox === "string" || port === undefined || sandbox.ownNetwork) return sandbox;
   if ((await freePort(port)) === port) return sandbox;
-  return `this machine does not let us make a network namespace, and its port ${port} is taken`;
+  return `network namespaces are not allowed here, and port ${port} is taken`;
 }
 
 /** A word as a person would type it into a shell; none of ours has a single quote. */

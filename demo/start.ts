@@ -5,7 +5,7 @@ import { styleText } from "node:util";
 import { version } from "../src/cli/version.ts";
 import { loadConfig } from "../src/config.ts";
 import { createLogger } from "../src/log.ts";
-import { storeHash } from "../src/nix/store-path.ts";
+import { baseName, storeHash } from "../src/nix/store-path.ts";
 import { conversionVersion, formatImageName } from "../src/plan/image-name.ts";
 import { startService } from "../src/service/service.ts";
 import { defaultRoot, findApp } from "./apps.ts";
@@ -33,7 +33,7 @@ async function start(certificateDirectory: string, signal: AbortSignal): Promise
   const scratch = await makeScratch();
   try {
     const ports = await choosePorts();
-    const configFile = join(scratch, "nix-closure.yaml");
+    const configFile = join(scratch, "config.yaml");
     await writeDemoConfiguration(configFile, { ports, certificates, blobs: join(scratch, "blobs") });
     const config = await loadConfig(configFile);
     const log = createLogger({ level: "warn" });
@@ -69,16 +69,18 @@ async function welcome(ports: Ports, { caPath }: CertificateFiles, configFile: s
     version: conversionVersion,
   } as const;
   const { repository, tag } = formatImageName(image);
-  const cli = (command: string): string => `npx nix-closure ${command} --config ${configFile}`;
+  const cli = (command: string, argument: string): string =>
+    `npx nix-closure ${command} --config ${configFile} \\\n     ${argument}`;
   const review = [
-    `curl -sS --cacert ${caPath} -H 'Content-Type: application/json'`,
-    `--data @demo/review.json https://127.0.0.1:${ports.webhook}/mutate | ${decodePatch}`,
+    `curl -sS --cacert ${caPath} -H 'Content-Type: application/json' \\`,
+    `--data @demo/review.json https://127.0.0.1:${ports.webhook}/mutate |`,
+    decodePatch,
   ];
   const tries: readonly (readonly [string, string])[] = [
-    ["Admit a Pod as an API server would, and see the patch:", review.join(" \\\n     ")],
-    ["The closure and the volumes of a store path:", `${cli("resolve")} ${storePath}`],
-    ["", `${cli("plan")} ${storePath}`],
-    ["A manifest with its volumes put in:", `${cli("inject")} -f demo/pod.yaml`],
+    ["Admit a Pod as an API server would, and see the patch:", review.join("\n     ")],
+    ["The closure of a store path:", cli("resolve", baseName(storePath))],
+    ["Its volumes:", cli("plan", baseName(storePath))],
+    ["A manifest with its volumes put in:", cli("inject", "-f demo/pod.yaml")],
     ["What a node pulls:", `curl -sS http://localhost:${ports.registry}/v2/${repository}/manifests/${tag}`],
     ["Metrics:", `curl -sS http://127.0.0.1:${ports.admin}/metrics`],
   ];

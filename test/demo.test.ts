@@ -126,7 +126,7 @@ describe("npm start", () => {
   test("prints commands that work", async () => {
     const start = startScript("start.ts", [join(scratch, "certs")]);
     await start.shows("/metrics\n");
-    const commands = [...start.stdout().matchAll(/^ {3}((?:curl|npx) (?:.*\\\n)*.*)$/gm)].map(
+    const commands = [...start.stdout().matchAll(/^ {3}((?:curl|npx) (?:.*[\\|]\n)*.*)$/gm)].map(
       ([, command]) => command ?? "",
     );
     const answers = commands.map((command) => runInShell(command));
