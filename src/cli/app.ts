@@ -9,6 +9,7 @@ import { resolveCommand } from "./resolve.ts";
 import { serveCommand } from "./serve.ts";
 import { version } from "./version.ts";
 
+// Each command loads what it needs when it is run: help and wrong arguments are answered at once.
 const root = buildRouteMap({
   routes: {
     serve: serveCommand,

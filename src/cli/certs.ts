@@ -1,5 +1,4 @@
 import { buildCommand, numberParser } from "@stricli/core";
-import { developmentNames, writeDevelopmentCertificates } from "../webhook/tls/development.ts";
 import { print, type CliContext } from "./context.ts";
 import { startProgress } from "./progress.ts";
 
@@ -65,6 +64,7 @@ export const certsCommand = buildCommand({
     },
   },
   async func(this: CliContext, flags: Flags): Promise<void> {
+    const { developmentNames, writeDevelopmentCertificates } = await import("../webhook/tls/development.ts");
     const { days, keepCaKey, force } = flags;
     const names = [...developmentNames(flags.service, flags.namespace), ...(flags.name ?? [])];
     const progress = startProgress(this);

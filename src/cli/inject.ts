@@ -5,8 +5,9 @@ import { podOperations } from "../patch/operations.ts";
 import { parsePod } from "../patch/pod.ts";
 import { findPodTemplates, type PodTemplate } from "../patch/workload.ts";
 import { note, print, type CliContext } from "./context.ts";
-import { configFlag, openToolbox, type Toolbox } from "./toolbox.ts";
-import { parseManifest, type ManifestDocument } from "./manifest.ts";
+import { configFlag } from "./flags.ts";
+import type { ManifestDocument } from "./manifest.ts";
+import type { Toolbox } from "./toolbox.ts";
 
 interface Flags {
   readonly config?: string;
@@ -33,6 +34,10 @@ export const injectCommand = buildCommand({
     aliases: { f: "file" },
   },
   async func(this: CliContext, flags: Flags): Promise<void> {
+    const [{ parseManifest }, { openToolbox }] = await Promise.all([
+      import("./manifest.ts"),
+      import("./toolbox.ts"),
+    ]);
     const text = await readInput(this, flags.file);
     const documents = parseManifest(text, flags.file);
     await using toolbox = await openToolbox(this, flags.config);

@@ -15,6 +15,7 @@ import {
   type YAMLMap,
 } from "yaml";
 import { manifestInvalid } from "../errors.ts";
+import { FlowPadding } from "./flow-padding.ts";
 
 /** One document of a manifest file, that operations can be applied to. */
 export interface ManifestDocument {
@@ -72,7 +73,9 @@ function withLineEnds(text: string, like: string): string {
 }
 
 function yamlDocuments(text: string, name: string): readonly ManifestDocument[] {
-  const documents = parseAllDocuments(text, { merge: true, customTags: keepNumbers });
+  const padding = new FlowPadding(text);
+  const customTags = (tags: Tags): Tags => padding.tags(keepNumbers(tags));
+  const documents = parseAllDocuments(text, { merge: true, customTags });
   // A text of nothing but comments and white space.
   if (documents.length === 0) return [{ value: null, apply: () => {}, toText: () => text }];
   let start = 0;
@@ -82,6 +85,7 @@ function yamlDocuments(text: string, name: string): readonly ManifestDocument[] 
     const end = i === documents.length - 1 ? text.length : document.range[2];
     const source = text.slice(start, end);
     start = end;
+    padding.learn(document);
     return yamlDocument(document, source, text, name);
   });
 }

@@ -3,7 +3,7 @@ import { formatBytes } from "../errors.ts";
 import { planClosure, strategies, typesNeeded, type Plan, type Strategy } from "../plan/plan.ts";
 import { admissionSettings } from "../service/settings.ts";
 import { count, print, type CliContext } from "./context.ts";
-import { configFlag, openToolbox, parseRootArguments, sourceNote } from "./toolbox.ts";
+import { configFlag, jsonFlag, rootArguments } from "./flags.ts";
 
 interface Flags {
   readonly config?: string;
@@ -16,7 +16,7 @@ export const planCommand = buildCommand({
   parameters: {
     flags: {
       config: configFlag,
-      json: { kind: "boolean", brief: "Print JSON (docs/cli.md)", default: false, withNegated: false },
+      json: jsonFlag,
       strategy: {
         kind: "enum",
         values: strategies,
@@ -24,13 +24,10 @@ export const planCommand = buildCommand({
         optional: true,
       },
     },
-    positional: {
-      kind: "array",
-      minimum: 1,
-      parameter: { brief: sourceNote, parse: String, placeholder: "ROOT" },
-    },
+    positional: rootArguments,
   },
   async func(this: CliContext, flags: Flags, ...words: readonly string[]): Promise<void> {
+    const { openToolbox, parseRootArguments } = await import("./toolbox.ts");
     await using toolbox = await openToolbox(this, flags.config);
     const { source, roots } = parseRootArguments(words, toolbox.config);
     const settings = admissionSettings(toolbox.config);

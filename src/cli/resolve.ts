@@ -2,7 +2,7 @@ import { buildCommand } from "@stricli/core";
 import type { Closure, PathType } from "../nix/closure.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import { print, type CliContext } from "./context.ts";
-import { configFlag, openToolbox, parseRootArguments, sourceNote } from "./toolbox.ts";
+import { configFlag, jsonFlag, rootArguments } from "./flags.ts";
 import { formatTree } from "./tree.ts";
 
 interface Flags {
@@ -15,15 +15,12 @@ export const resolveCommand = buildCommand({
   parameters: {
     flags: {
       config: configFlag,
-      json: { kind: "boolean", brief: "Print JSON (docs/cli.md)", default: false, withNegated: false },
+      json: jsonFlag,
     },
-    positional: {
-      kind: "array",
-      minimum: 1,
-      parameter: { brief: sourceNote, parse: String, placeholder: "ROOT" },
-    },
+    positional: rootArguments,
   },
   async func(this: CliContext, flags: Flags, ...words: readonly string[]): Promise<void> {
+    const { openToolbox, parseRootArguments } = await import("./toolbox.ts");
     await using toolbox = await openToolbox(this, flags.config);
     const { source, roots } = parseRootArguments(words, toolbox.config);
     const closure = await toolbox.resolver.resolve(source, roots);

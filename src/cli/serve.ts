@@ -1,8 +1,8 @@
 import { buildCommand } from "@stricli/core";
 import { createLogger, logLevels } from "../log.ts";
-import { roles, startService, type Role } from "../service/service.ts";
+import { roles, type Role } from "../service/role.ts";
 import type { CliContext } from "./context.ts";
-import { configFlag, openConfig } from "./toolbox.ts";
+import { configFlag } from "./flags.ts";
 import { version } from "./version.ts";
 
 interface Flags {
@@ -37,6 +37,10 @@ export const serveCommand = buildCommand({
     },
   },
   async func(this: CliContext, flags: Flags): Promise<void> {
+    const [{ openConfig }, { startService }] = await Promise.all([
+      import("./toolbox.ts"),
+      import("../service/service.ts"),
+    ]);
     const { config, file: configFile } = await openConfig(flags.config);
     const { role } = flags;
     const log = createLogger({ level: flags.logLevel ?? config.log.level });

@@ -6,22 +6,10 @@ import { createResolver, type Resolver } from "../resolver/resolver.ts";
 import { silentObserver } from "../resolver/observer.ts";
 import { createAdmission, type Admission } from "../webhook/admission.ts";
 import { admissionSettings, resolverOptions } from "../service/settings.ts";
-import type { CliContext } from "./context.ts";
+import { count, type CliContext } from "./context.ts";
 import { WrongArguments } from "./exit-codes.ts";
+import { defaultConfigFile } from "./flags.ts";
 import { startProgress, type Progress } from "./progress.ts";
-
-/** The file that is read where no --config is given, if it is there. */
-const defaultConfigFile = "nix-closure.yaml";
-
-export const configFlag = {
-  kind: "parsed",
-  parse: String,
-  brief: `Configuration file (default: ${defaultConfigFile} if there is one, else cache.nixos.org alone)`,
-  placeholder: "FILE",
-  optional: true,
-} as const;
-
-export const sourceNote = "store paths; a prefix <source>: names another source than the default";
 
 /** What one-shot commands work with. */
 export interface Toolbox extends AsyncDisposable {
@@ -45,11 +33,16 @@ export async function openToolbox(context: CliContext, file: string | undefined)
   const { config } = await openConfig(file);
   const progress = startProgress(context);
   let answers = 0;
+  const update = (): void => progress.update(`resolving: ${count(answers, "answer")} from caches`);
+  update();
   const resolver = createResolver({
     ...resolverOptions(config),
     observer: {
       ...silentObserver,
-      cacheRequest: () => progress.update(`resolving: ${++answers} answers from caches`),
+      cacheRequest() {
+        answers++;
+        update();
+      },
     },
   });
   return {

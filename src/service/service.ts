@@ -13,12 +13,9 @@ import { watchConfig } from "./config-watcher.ts";
 import { createCurrentResolver } from "./current-resolver.ts";
 import { Ending } from "./ending.ts";
 import { createListener, type App } from "./listener.ts";
+import type { Role } from "./role.ts";
 import { admissionSettings, resolverOptions } from "./settings.ts";
 import { startWebhook } from "./webhook.ts";
-
-/** Which parts of nix-closure a process runs. */
-export type Role = "webhook" | "registry" | "all";
-export const roles: readonly Role[] = ["webhook", "registry", "all"];
 
 export interface ServiceOptions {
   readonly config: Config;

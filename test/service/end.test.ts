@@ -79,8 +79,10 @@ describe("a service that ends under load", () => {
     cache.stall();
     const reviewing = client([first.ca], agent).send(JSON.stringify(review(nginx)));
     await until(() => cache.requests.length > 0);
+    const quiet = await silent(service.ports.webhook ?? 0);
     const closing = service.close();
-    await until(() => isFree(service.ports.webhook ?? 0));
+    // Longer than connections may be open on which nothing is asked.
+    await once(quiet, "close");
     cache.wake();
     const answer = await reviewing;
     expect(answer.body).toContain('"allowed":true');
@@ -126,7 +128,8 @@ describe("a service that ends is not held up", () => {
     const ended = [...sockets, halfRequest, idle!].map(async (socket) => once(socket.resume(), "close"));
     const started = performance.now();
     await service.close();
-    expect(performance.now() - started).toBeLessThan(3000);
+    // Requests are waited for longer.
+    expect(performance.now() - started).toBeLessThan(15_000);
     await Promise.all(ended);
     for (const port of [admin, registry, webhook]) expect(await isFree(port)).toBe(true);
   });

@@ -230,6 +230,14 @@ describe("each kind of wrong annotation is denied in one line with its code and 
     expect(await client.review(reviewOf(pod, { namespace: "team-a" }))).toMatchObject({ allowed: true });
   });
 
+  test.each([[null], [5], [{}]])("a namespace that is none (%o) is not known", async (namespace) => {
+    const { client } = await startWebhook(first, { namespaces: ["team-*"] });
+    const pod = podWith({ "nix.closure": hello });
+    Object.assign((pod as { metadata: object }).metadata, { namespace });
+    const response = await client.review(reviewOf(pod, { namespace: undefined }));
+    expect(response).toMatchObject({ allowed: true });
+  });
+
   test("line ends in an annotation's name do not break the line", async () => {
     const { client } = await startWebhook(first);
     const { status } = await client.review(reviewOf(podWith({ "container.nix.closure/a\nb": hello })));
