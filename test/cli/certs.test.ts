@@ -86,4 +86,11 @@ describe("certs", () => {
     expect((await cli(["certs", "--out", out, "--force"])).code).toBe(0);
     expect(await readFile(join(out, "tls.key"), "utf8")).toContain("PRIVATE KEY");
   });
+
+  // Nobody can make a directory in sysfs, and there is no file to be read first.
+  test.skipIf(process.platform !== "linux")("says what it cannot write (skipped without sysfs)", async () => {
+    const { code, stdout, stderr } = await cli(["certs", "--out", "/sys/certs"]);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(/cannot write \/sys\/certs: .*\[FILE_UNWRITABLE/);
+  });
 });
