@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -10,6 +10,20 @@ export const cacheDirectory = join(
   "nix-closure",
   "cluster",
 );
+
+/** Directories that are needed for a moment; `cluster:down` removes what a crash left of them. */
+export const scratchDirectory = join(cacheDirectory, "scratch");
+
+/** Runs something with an empty directory, which is removed afterwards. */
+export async function withScratch<T>(use: (directory: string) => Promise<T>): Promise<T> {
+  await mkdir(scratchDirectory, { recursive: true });
+  const directory = await mkdtemp(join(scratchDirectory, "part-"));
+  try {
+    return await use(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
 
 /** The clone. */
 export const projectRoot = new URL("../../", import.meta.url);

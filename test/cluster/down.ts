@@ -2,7 +2,7 @@
 import { readFile, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { cacheDirectory } from "./cache.ts";
+import { cacheDirectory, scratchDirectory } from "./cache.ts";
 import { processMark, run, succeeds } from "./command.ts";
 import { controlGroup, dockerEnvironment, dockerFiles, dockerProcess } from "./docker.ts";
 import { kubeconfig } from "./kind.ts";
@@ -18,6 +18,7 @@ await unmountLeftovers();
 await restoreNetworkState();
 await removeControlGroups("/sys/fs/cgroup");
 for (const file of [kubeconfig, dockerFiles.socket, dockerFiles.pid]) await rm(file, { force: true });
+await rm(scratchDirectory, { recursive: true, force: true });
 await rm(dockerFiles.run, { recursive: true, force: true });
 process.stdout.write("The cluster is gone. What was built stays in the cache.\n");
 

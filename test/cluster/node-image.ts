@@ -1,6 +1,6 @@
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheDirectory, recipeKey } from "./cache.ts";
+import { recipeKey, withScratch } from "./cache.ts";
 import { run, runApart, succeeds } from "./command.ts";
 import { makeControlPlaneImages, saveImages } from "./control-plane-images.ts";
 import { docker, dockerEnvironment } from "./docker.ts";
@@ -39,8 +39,7 @@ export interface NodeImageSources {
 
 /** Makes the node image out of Debian's files, the built programs and the images of the control plane. */
 export async function makeNodeImage(name: string, sources: NodeImageSources): Promise<void> {
-  const scratch = await mkdtemp(join(cacheDirectory, "node-image-"));
-  try {
+  await withScratch(async (scratch) => {
     const root = join(scratch, "root");
     await run("cp", ["-a", "--reflink=auto", sources.rootfs, root]);
     await addPrograms(root, sources.parts);
@@ -51,9 +50,7 @@ export async function makeNodeImage(name: string, sources: NodeImageSources): Pr
     await runApart(importScript(root));
     await rm(archive);
     await importNodeImage(root, name, scratch);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+  });
 }
 
 async function addPrograms(root: string, parts: GoParts): Promise<void> {
@@ -112,6 +109,8 @@ function importScript(root: string): string {
       read -rt 0.2 <> <(:) || true
     done
     chroot . ctr -n k8s.io images import /images.tar >&2
+    # Each node copies all this: the archives of layers that are unpacked are not needed any more.
+    chroot . ctr -n k8s.io content prune references >&2
     kill $containerd; wait $containerd || true`;
 }
 

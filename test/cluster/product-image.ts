@@ -1,7 +1,7 @@
-import { cp, copyFile, mkdtemp, rm } from "node:fs/promises";
+import { cp, copyFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { cacheDirectory, projectRoot, recipeKey } from "./cache.ts";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { projectRoot, recipeKey, withScratch } from "./cache.ts";
 import { run } from "./command.ts";
 import { importImage } from "./control-plane-images.ts";
 import { docker } from "./docker.ts";
@@ -11,32 +11,62 @@ import { makeBaseRootfs } from "./node-rootfs.ts";
 /** The image of the product that the cluster runs. */
 export const productImage = "nix-closure:dev";
 
+/** A label of the product's image: what it was built from. */
+const keyLabel = "nix-closure.test/key";
+
 /**
  * Builds the product's image from the Containerfile on a base of Debian and this Node.
  *
- * @returns how the base is called
+ * @returns false: the image there is was built from the very same files
  */
-export async function buildProductImage(): Promise<void> {
+export async function buildProductImage(): Promise<boolean> {
   const base = await makeBaseImage();
-  const context = await mkdtemp(join(cacheDirectory, "context-"));
-  try {
+  const key = await recipeKey(await productFiles(), base);
+  const format = `{{index .Config.Labels "${keyLabel}"}}`;
+  const built = await docker(["image", "inspect", "--format", format, productImage]).catch(() => "");
+  if (built.trim() === key) return false;
+  await withScratch(async (context) => {
     await stageProduct(context);
     const file = fileURLToPath(new URL("Containerfile", projectRoot));
-    await docker([
-      "build",
-      "--quiet",
-      "--build-arg",
-      `BASE=${base}`,
-      "--tag",
-      productImage,
-      "--file",
-      file,
-      context,
-    ]);
-  } finally {
-    await rm(context, { recursive: true, force: true });
-  }
+    const options = ["--build-arg", `BASE=${base}`, "--label", `${keyLabel}=${key}`, "--file", file];
+    await docker(["build", "--quiet", "--tag", productImage, ...options, context]);
+  });
+  return true;
 }
+
+/** What the image follows from, relative to this folder. */
+async function productFiles(): Promise<readonly string[]> {
+  const directories = await Promise.all(
+    ["src", "bin"].map((name) =>
+      readdir(new URL(name, projectRoot), { recursive: true, withFileTypes: true }),
+    ),
+  );
+  const sources = directories.flat().filter((entry) => entry.isFile());
+  const paths = sources.map((entry) => pathToFileURL(join(entry.parentPath, entry.name)).href).toSorted();
+  const others = [
+    "Containerfile",
+    "package.json",
+    "package-lock.json",
+    "tsconfig.json",
+    "tsconfig.build.json",
+  ];
+  return [...paths, ...others.map((name) => new URL(name, projectRoot).href), "product-image.ts"];
+}
+
+/** Types and source maps are half of what the dependencies weigh. */
+const notNeeded = [
+  "-name",
+  "*.d.ts",
+  "-o",
+  "-name",
+  "*.d.cts",
+  "-o",
+  "-name",
+  "*.d.mts",
+  "-o",
+  "-name",
+  "*.map",
+];
 
 /** Puts into a directory what the Containerfile copies: package, compiled source and production dependencies. */
 async function stageProduct(context: string): Promise<void> {
@@ -47,6 +77,7 @@ async function stageProduct(context: string): Promise<void> {
     await cp(join(project, name), join(context, name), { recursive: true });
   const omit = ["--omit=dev", "--omit=optional", "--ignore-scripts", "--prefer-offline"];
   await run("npm", ["ci", "--no-progress", ...omit], { cwd: context });
+  await run("find", [join(context, "node_modules"), "-type", "f", "(", ...notNeeded, ")", "-delete"]);
 }
 
 async function makeBaseImage(): Promise<string> {
@@ -54,14 +85,11 @@ async function makeBaseImage(): Promise<string> {
   const name = `nix-closure-base:${key}`;
   if (await hasImage(name)) return name;
   const rootfs = await makeBaseRootfs();
-  const scratch = await mkdtemp(join(cacheDirectory, "base-"));
-  try {
+  await withScratch(async (scratch) => {
     const root = join(scratch, "root");
     await run("cp", ["-a", "--reflink=auto", rootfs, root]);
     await copyFile(process.execPath, join(root, "usr/local/bin/node"));
     await importImage(root, name, ['CMD ["node"]']);
-  } finally {
-    await rm(scratch, { recursive: true, force: true });
-  }
+  });
   return name;
 }

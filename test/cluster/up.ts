@@ -44,7 +44,7 @@ async function up(output: Output): Promise<void> {
   const { image, parts } = await ensureNodeImage(release, host, line);
 
   output.step(`Image ${productImage}`);
-  await buildProductImage();
+  line((await buildProductImage()) ? "built from the Containerfile" : "is up to date");
 
   output.step("kind create cluster");
   const { file, clusterName, additions } = await deriveKindConfig(host, true);
