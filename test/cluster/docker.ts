@@ -13,6 +13,8 @@ import { recordNetworkState } from "./network-state.ts";
 export const dockerFiles = {
   socket: join(cacheDirectory, "docker.sock"),
   pid: join(cacheDirectory, "docker.pid"),
+  /** Written by the daemon, which has another number in its own namespace. */
+  innerPid: join(cacheDirectory, "docker-inner.pid"),
   log: join(cacheDirectory, "docker.log"),
   data: join(cacheDirectory, "docker"),
   run: join(cacheDirectory, "docker-run"),
@@ -78,7 +80,7 @@ async function daemonConfig({ sysResource }: Host): Promise<Record<string, unkno
   const config = {
     "data-root": dockerFiles.data,
     "exec-root": dockerFiles.run,
-    pidfile: join(cacheDirectory, "docker-inner.pid"),
+    pidfile: dockerFiles.innerPid,
     "exec-opts": ["native.cgroupdriver=cgroupfs"],
     "cgroup-parent": `/${controlGroup}`,
   };

@@ -17,7 +17,8 @@ await killLeftovers();
 await unmountLeftovers();
 await restoreNetworkState();
 await removeControlGroups("/sys/fs/cgroup");
-for (const file of [kubeconfig, dockerFiles.socket, dockerFiles.pid]) await rm(file, { force: true });
+for (const file of [kubeconfig, dockerFiles.socket, dockerFiles.pid, dockerFiles.innerPid])
+  await rm(file, { force: true });
 await rm(scratchDirectory, { recursive: true, force: true });
 await rm(dockerFiles.run, { recursive: true, force: true });
 process.stdout.write("The cluster is gone. What was built stays in the cache.\n");

@@ -9,10 +9,16 @@ interface NetworkState {
   readonly interfaces: readonly string[];
   /** Tables of nftables, "ip filter". */
   readonly tables: readonly string[];
-  /** Policy of the chain FORWARD, of iptables and ip6tables. */
-  readonly forwardPolicies: Readonly<Record<string, string>>;
+  /** By program. */
+  readonly firewalls: Readonly<Record<string, Firewall>>;
   /** Values of kernel parameters by their files. */
   readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** What iptables or ip6tables held. */
+interface Firewall {
+  readonly forwardPolicy: string;
+  readonly rules: readonly string[];
 }
 
 const stateFile = join(cacheDirectory, "network-before.json");
@@ -25,6 +31,9 @@ const parameters = [
 ];
 const firewalls = ["iptables", "ip6tables"];
 
+/** Rules of Docker that name none of its bridges; the last one is for a container that calls its own published port. */
+const dockerRule = /^:DOCKER|^-A DOCKER|-[jg] DOCKER|^-A POSTROUTING -s (\S+) -d \1 .*-j MASQUERADE$/;
+
 /** Interfaces that Docker makes: its default bridge, bridges of networks, container's ends. */
 const dockerInterface = /^(?:docker0|br-[0-9a-f]{12}|veth[0-9a-f]{7})$/;
 
@@ -34,8 +43,13 @@ export async function recordNetworkState(): Promise<void> {
   const state: NetworkState = {
     interfaces: await interfaces(),
     tables: (await nftObjects()).flatMap(({ table }) => (table ? [`${table.family} ${table.name}`] : [])),
-    forwardPolicies: Object.fromEntries(
-      await Promise.all(firewalls.map(async (name) => [name, await forwardPolicy(name)] as const)),
+    firewalls: Object.fromEntries(
+      await Promise.all(
+        firewalls.map(async (name) => {
+          const firewall = { forwardPolicy: await forwardPolicy(name), rules: await savedRules(name) };
+          return [name, firewall] as const;
+        }),
+      ),
     ),
     parameters: Object.fromEntries(
       await Promise.all(
@@ -55,7 +69,7 @@ export async function restoreNetworkState(): Promise<void> {
   const added = (await interfaces()).filter(
     (name) => dockerInterface.test(name) && !before.interfaces.includes(name),
   );
-  for (const firewall of firewalls) await removeRules(firewall, added, before.forwardPolicies[firewall]);
+  for (const [name, firewall] of Object.entries(before.firewalls)) await removeRules(name, added, firewall);
   // The other end of a pair is gone with the first one.
   for (const name of added) await succeeds("ip", ["link", "delete", name]);
   await removeEmptyTables(before.tables);
@@ -73,15 +87,20 @@ async function forwardPolicy(firewall: string): Promise<string> {
   return /^-P FORWARD (\w+)/m.exec(rules)?.[1] ?? "ACCEPT";
 }
 
-/** Loads the rules that there are again without those of Docker. */
-async function removeRules(firewall: string, bridges: readonly string[], policy = "ACCEPT"): Promise<void> {
-  const saved = await run(`${firewall}-save`, []).catch(() => "");
-  const lines = saved.split("\n");
-  const kept = lines
-    .filter((line) => !/^:DOCKER|^-A DOCKER|-[jg] DOCKER/.test(line) && !names(line, bridges))
-    .map((line) => line.replace(/^:FORWARD DROP/, `:FORWARD ${policy}`));
-  if (kept.join("\n") === saved) return;
+/** Loads the rules that there are again without those of our Docker; others may have come since. */
+async function removeRules(firewall: string, bridges: readonly string[], before: Firewall): Promise<void> {
+  const saved = await savedRules(firewall);
+  const kept = saved
+    .filter((line) => before.rules.includes(line) || !(dockerRule.test(line) || names(line, bridges)))
+    .map((line) => line.replace(/^:FORWARD \w+/, `:FORWARD ${before.forwardPolicy}`));
+  if (kept.join("\n") === saved.join("\n")) return;
   await run(`${firewall}-restore`, [], { input: kept.join("\n") });
+}
+
+/** The lines of iptables-save, without counters. */
+async function savedRules(firewall: string): Promise<readonly string[]> {
+  const saved = await run(`${firewall}-save`, []).catch(() => "");
+  return saved.split("\n").map((line) => line.replace(/ \[\d+:\d+\]$/, " [0:0]"));
 }
 
 function names(line: string, bridges: readonly string[]): boolean {
