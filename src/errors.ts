@@ -102,7 +102,7 @@ export const pathUntrusted = kind(
 );
 export const pathMismatch = kind(
   "PATH_MISMATCH",
-  502,
+  404,
   (cache: string, asked: string, found: string) =>
     `${cache} answered for ${asked} with the narinfo of ${found}; check the path's name against the cache`,
 );
