@@ -20,6 +20,8 @@ export class Retries {
   readonly #cache: string;
   readonly #clock: Clock;
   #aside: { readonly until: number; probing: boolean } | undefined;
+  /** Answers of the cache so far, to any request: one that answers others is overrun, not gone. */
+  #answers = 0;
 
   /** @param cache its name, for messages. */
   constructor(cache: string, clock: Clock) {
@@ -36,25 +38,32 @@ export class Retries {
    */
   async run<T>(what: string, patience: number, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     const end = this.#clock.now() + patience;
+    const answersBefore = this.#answers;
     for (let tries = 1; ; tries++) {
       signal.throwIfAborted();
       const probe = this.#enter(what);
       try {
         const result = await attempt();
-        this.#aside = undefined;
+        this.#answered();
         return result;
       } catch (error) {
         if (!(error instanceof Transient)) {
           if (signal.aborted) this.#leave(probe);
-          else this.#aside = undefined;
+          else this.#answered();
           throw error;
         }
         const delay = this.#delay(error, tries);
         const late = this.#clock.now() + delay > end;
         const over = probe || late || tries === maxAttempts;
-        if (!error.unreachable) this.#aside = undefined;
+        if (!error.unreachable) this.#answered();
         // One quick failure may be chance; one that took all the patience is not worth waiting for again.
-        else if (over && (probe || tries > 1 || this.#clock.now() >= end)) this.#putAside();
+        else if (
+          over &&
+          this.#answers === answersBefore &&
+          (probe || tries > 1 || this.#clock.now() >= end)
+        ) {
+          this.#putAside();
+        }
         if (over) throw cacheUnavailable(this.#cache, what, explain(error, tries)).causedBy(error);
         await this.#clock.sleep(delay, signal);
       }
@@ -71,6 +80,11 @@ export class Retries {
     }
     this.#aside.probing = true;
     return true;
+  }
+
+  #answered(): void {
+    this.#answers++;
+    this.#aside = undefined;
   }
 
   #putAside(): void {

@@ -146,6 +146,17 @@ describe("a cache without connection", () => {
     expect(await run()).toBe("answer");
   });
 
+  test("is not put aside while it answers other requests: it is overrun, not gone", async () => {
+    const retries = new Retries("https://cache", new TestClock());
+    const answered = () => retries.run("another", forever, never, async () => "answer");
+    const unlucky = retries.run("one", forever, never, async () => {
+      await answered();
+      throw refused;
+    });
+    expect((await failureOf(unlucky)).code).toBe("CACHE_UNAVAILABLE");
+    expect(await answered()).toBe("answer");
+  });
+
   test("is put aside when one attempt alone took all the patience", async () => {
     const clock = new TestClock();
     const retries = new Retries("https://cache", clock);
