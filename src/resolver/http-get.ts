@@ -26,7 +26,7 @@ export interface HttpFound {
 const missing = new Set([403, 404, 410]);
 const denied = new Set([401, 407]);
 const redirects = new Set([301, 302, 303, 307, 308]);
-/** Server errors that will be the same next time: not implemented, HTTP version, captive portal (as Nix). */
+/** Server errors that will be the same next time: a method or an HTTP version that it lacks, a captive portal (as Nix). */
 const permanent = new Set([501, 505, 511]);
 
 /**
