@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import Type, { type Static } from "typebox";
 import { Value } from "typebox/value";
 import { parse as parseYaml } from "yaml";
+import { address, duration, size, sizeHint, type ListenAddress } from "./config-values.ts";
 import { configInvalid, fileUnreadable, nearest, NixClosureError, quote } from "./errors.ts";
 import { parsePublicKey } from "./nix/signature.ts";
 import { maxRoots, sourceNamePattern } from "./plan/image-name.ts";
@@ -68,6 +69,19 @@ const ConfigFile = Type.Object(
         closed,
       ),
     ),
+    cluster: Type.Optional(
+      Type.Object(
+        {
+          namespace: Type.Optional(Type.String()),
+          service: Type.Optional(Type.String()),
+          webhookConfiguration: Type.Optional(Type.String()),
+          secret: Type.Optional(Type.String()),
+          caValidity: Type.Optional(Type.String()),
+          certificateValidity: Type.Optional(Type.String()),
+        },
+        closed,
+      ),
+    ),
     admin: Type.Optional(Type.Object({ listen: Type.Optional(Type.String()) }, closed)),
     log: Type.Optional(
       Type.Object({ level: Type.Optional(Type.Enum(["debug", "info", "warn", "error"])) }, closed),
@@ -78,11 +92,7 @@ const ConfigFile = Type.Object(
 type ConfigFile = Static<typeof ConfigFile>;
 type SourceFile = Static<typeof SourceFile>;
 
-/** An address to listen on; `localhost` is 127.0.0.1 and ::1, port 0 any free one. */
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
-}
+export type { ListenAddress };
 
 /** A named origin of closures. */
 export interface Source {
@@ -94,6 +104,24 @@ export interface Source {
   readonly bearerTokenFile?: string;
   /** Namespaces that may use it, with `*` for any characters. */
   readonly namespaces: readonly string[];
+}
+
+/** Names of PEM files. */
+export interface CertificateFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** Our objects in the cluster, and the life of the certificates that we make there. */
+export interface ClusterConfig {
+  readonly namespace: string;
+  readonly service: string;
+  readonly webhookConfiguration: string;
+  readonly secret: string;
+  /** Milliseconds. */
+  readonly caValidityMs: number;
+  /** Milliseconds. */
+  readonly certificateValidityMs: number;
 }
 
 /** The configuration with all defaults filled in. Sizes are in bytes. */
@@ -114,10 +142,12 @@ export interface Config {
   };
   readonly webhook: {
     readonly listen: ListenAddress;
-    readonly certFile: string;
-    readonly keyFile: string;
+    /** Where the certificate comes from: files, or ourselves with the cluster's help. */
+    readonly certificate: CertificateFiles | "own";
     readonly minTLSVersion: "1.2" | "1.3";
   };
+  /** The cluster that the webhook works for; undefined: no API server is asked for anything. */
+  readonly cluster: ClusterConfig | undefined;
   readonly admin: { readonly listen: ListenAddress };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
 }
@@ -203,13 +233,46 @@ function complete(file: ConfigFile, problems: string[]): Config {
     },
     webhook: {
       listen: address(webhook?.listen ?? ":10250", "webhook.listen", problems),
-      certFile: webhook?.certFile ?? "certs/tls.pem",
-      keyFile: webhook?.keyFile ?? "certs/tls.key",
+      certificate: certificateOrigin(file, problems),
       minTLSVersion: webhook?.minTLSVersion ?? "1.2",
     },
+    cluster: file.cluster && completeCluster(file.cluster, problems),
     admin: { listen: address(file.admin?.listen ?? "127.0.0.1:5418", "admin.listen", problems) },
     log: { level: file.log?.level ?? "info" },
   };
+}
+
+function certificateOrigin(
+  { webhook, cluster }: ConfigFile,
+  problems: string[],
+): Config["webhook"]["certificate"] {
+  const { certFile, keyFile } = webhook ?? {};
+  const given = certFile !== undefined || keyFile !== undefined;
+  if (cluster === undefined || given) {
+    if (cluster !== undefined && (certFile === undefined || keyFile === undefined))
+      problems.push("webhook: certFile and keyFile belong together; with cluster, leave out both or none");
+    return { certFile: certFile ?? "certs/tls.pem", keyFile: keyFile ?? "certs/tls.key" };
+  }
+  return "own";
+}
+
+function completeCluster(cluster: NonNullable<ConfigFile["cluster"]>, problems: string[]): ClusterConfig {
+  const validity = (text: string, key: string) => duration(text, `cluster.${key}`, problems);
+  const caValidityMs = validity(cluster.caValidity ?? "365d", "caValidity");
+  const certificateValidityMs = validity(cluster.certificateValidity ?? "7d", "certificateValidity");
+  if (certificateValidityMs > caValidityMs)
+    problems.push("cluster.certificateValidity is longer than cluster.caValidity");
+  const names = {
+    namespace: cluster.namespace ?? "nix-closure",
+    service: cluster.service ?? "nix-closure-webhook",
+    webhookConfiguration: cluster.webhookConfiguration ?? "nix-closure",
+    secret: cluster.secret ?? "nix-closure-ca",
+  };
+  for (const [key, name] of Object.entries(names)) {
+    if (!/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(name))
+      problems.push(`cluster.${key}: ${quote(name)} is not a name in Kubernetes`);
+  }
+  return { ...names, caValidityMs, certificateValidityMs };
 }
 
 const hostPattern =
@@ -257,41 +320,6 @@ function completeSource(name: string, source: SourceFile, problems: string[]): S
       problems.push(`${where}.namespaces: ${quote(namespace)} is not a namespace`);
   }
   return { ...source, name, publicKeys: source.publicKeys ?? [], namespaces: source.namespaces ?? ["*"] };
-}
-
-const sizeUnits: Readonly<Record<string, number>> = {
-  "": 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 1024,
-  Mi: 1024 ** 2,
-  Gi: 1024 ** 3,
-  Ti: 1024 ** 4,
-};
-
-const sizeHint = "is not a size such as 20Gi, 500M or 1048576";
-
-/** A size in Kubernetes' quantity notation, in bytes. */
-function size(value: string | number, where: string, problems: string[]): number {
-  const match = /^([0-9]+(?:\.[0-9]+)?)([kMGT]?|[KMGT]i)$/.exec(String(value));
-  const unit = sizeUnits[match?.[2] ?? "?"];
-  const bytes = Math.floor(Number(match?.[1]) * (unit ?? Number.NaN));
-  if (!Number.isSafeInteger(bytes) || bytes < 1) {
-    problems.push(`${where}: ${quote(String(value))} ${sizeHint}`);
-    return 0;
-  }
-  return bytes;
-}
-
-function address(text: string, where: string, problems: string[]): ListenAddress {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(text);
-  const port = Number(match?.[3] ?? 65536);
-  if (port > 65535)
-    problems.push(`${where}: ${quote(text)} is not <host>:<port>, [<IPv6>]:<port> or :<port>`);
-  // Without a host: all addresses, of both families.
-  return { host: match?.[1] ?? (match?.[2] || "::"), port };
 }
 
 /** The schema's complaints in words that name the key. */

@@ -338,6 +338,20 @@ export const reviewInvalid = kind(
 
 export const shuttingDown = kind("SHUTTING_DOWN", 503, () => "this process is shutting down; try again");
 
+// ---- cluster ----
+
+export const apiServerUnavailable = kind(
+  "API_SERVER_UNAVAILABLE",
+  503,
+  (what: string, why: string) => `the API server could not ${what}: ${why}`,
+);
+export const imageVolumesUnsupported = kind(
+  "IMAGE_VOLUMES_UNSUPPORTED",
+  422,
+  (why: string) =>
+    `${why}, so the Pod would start without its closure; upgrade to Kubernetes 1.35 or later, or turn the gate on in the API server and the kubelets`,
+);
+
 // ---- command line and configuration ----
 
 export const configInvalid = kind(

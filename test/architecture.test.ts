@@ -41,6 +41,7 @@ const folderRule: Readonly<Record<string, readonly string[] | typeof everything>
   image: ["nix", "oci", "compression", "resolver", "plan"],
   registry: ["oci", "image"],
   webhook: ["nix", "plan", "patch", "resolver"],
+  cluster: ["webhook"],
   admin: [],
   service: [
     "nix",
@@ -52,6 +53,7 @@ const folderRule: Readonly<Record<string, readonly string[] | typeof everything>
     "image",
     "registry",
     "webhook",
+    "cluster",
     "admin",
   ],
   cli: everything,
@@ -61,7 +63,8 @@ const rootFileRule: Readonly<Record<string, readonly string[] | typeof everythin
   "errors.ts": ["error-kind.ts", "wording.ts"],
   "error-kind.ts": [],
   "wording.ts": [],
-  "config.ts": ["nix", "plan"],
+  "config.ts": ["config-values.ts", "nix", "plan"],
+  "config-values.ts": [],
   "log.ts": [],
   "reload.ts": [],
   "main.ts": everything,
@@ -71,8 +74,9 @@ const importers: Readonly<Record<string, readonly string[]>> = {
   "error-kind.ts": ["errors.ts"],
   "wording.ts": ["errors.ts"],
   "config.ts": ["service", "cli"],
+  "config-values.ts": ["config.ts"],
   "log.ts": ["service", "cli"],
-  "reload.ts": ["service", "cli"],
+  "reload.ts": ["cluster", "service", "cli"],
   "main.ts": [],
 };
 

@@ -27,10 +27,10 @@ const defaults: Config = {
   plan: { strategy: "auto", maxVolumes: 48, maxPaths: 2000, maxBytes: 20 * gibibyte },
   webhook: {
     listen: { host: "::", port: 10250 },
-    certFile: "certs/tls.pem",
-    keyFile: "certs/tls.key",
+    certificate: { certFile: "certs/tls.pem", keyFile: "certs/tls.key" },
     minTLSVersion: "1.2",
   },
+  cluster: undefined,
   admin: { listen: { host: "127.0.0.1", port: 5418 } },
   log: { level: "info" },
 };
@@ -95,10 +95,10 @@ log: { level: debug }
       plan: { strategy: "bundle", maxVolumes: 200, maxPaths: 3844, maxBytes: 1_048_576 },
       webhook: {
         listen: { host: "0.0.0.0", port: 443 },
-        certFile: "a",
-        keyFile: "b",
+        certificate: { certFile: "a", keyFile: "b" },
         minTLSVersion: "1.3",
       },
+      cluster: undefined,
       admin: { listen: { host: "::", port: 0 } },
       log: { level: "debug" },
     });
@@ -106,6 +106,32 @@ log: { level: debug }
 
   test("with one source needs no default", () => {
     expect(parseConfig("sources: {a: {caches: [https://x.org]}}", "x").defaultSource).toBe("a");
+  });
+});
+
+describe("in a cluster", () => {
+  const cluster = {
+    namespace: "nix-closure",
+    service: "nix-closure-webhook",
+    webhookConfiguration: "nix-closure",
+    secret: "nix-closure-ca",
+    caValidityMs: 365 * 86_400_000,
+    certificateValidityMs: 7 * 86_400_000,
+  };
+
+  test("certificates are our own", () => {
+    const config = parseConfig("cluster: {}", "x");
+    expect(config.cluster).toEqual(cluster);
+    expect(config.webhook.certificate).toBe("own");
+  });
+
+  test("unless there are files", () => {
+    const config = parseConfig(
+      "{cluster: {caValidity: 90m, certificateValidity: 30s}, webhook: {certFile: a, keyFile: b}}",
+      "x",
+    );
+    expect(config.cluster).toEqual({ ...cluster, caValidityMs: 5_400_000, certificateValidityMs: 30_000 });
+    expect(config.webhook.certificate).toEqual({ certFile: "a", keyFile: "b" });
   });
 });
 
@@ -167,6 +193,21 @@ describe("problems", () => {
     ["plan: {maxVolume: 5}", "unknown key plan.maxVolume; did you mean maxVolumes?"],
     ["webhook: {cert: x}", "unknown key webhook.cert; did you mean certFile?"],
     ["admin: {address: x}", "unknown key admin.address; did you mean listen?"],
+    ["cluster: {secrets: x}", "unknown key cluster.secrets; did you mean secret?"],
+    ["cluster: {service: A_b}", 'cluster.service: "A_b" is not a name in Kubernetes'],
+    [
+      "cluster: {caValidity: 1y}",
+      'cluster.caValidity: "1y" is not a time from 30s to 3650d, such as 90d or 12h',
+    ],
+    [
+      "cluster: {certificateValidity: 29s}",
+      'cluster.certificateValidity: "29s" is not a time from 30s to 3650d, such as 90d or 12h',
+    ],
+    ["cluster: {caValidity: 6d}", "cluster.certificateValidity is longer than cluster.caValidity"],
+    [
+      "{cluster: {}, webhook: {certFile: x}}",
+      "webhook: certFile and keyFile belong together; with cluster, leave out both or none",
+    ],
     ["log: {levels: x}", "unknown key log.levels; did you mean level?"],
     ["plan: null", "plan must be object"],
     ["plan: {strategy: fast}", 'plan.strategy is not one of: "auto", "per-path", "packed", "bundle"'],

@@ -113,9 +113,14 @@ describe.each(pages)("%s", (page) => {
 describe("docs/configuration.md", () => {
   const page = "docs/configuration.md";
   const [defaults = "", ...examples] = blocks(page, "yaml");
+  const [cluster = ""] = examples.filter((example) => example.startsWith("cluster:"));
 
   test("its first block is the defaults", () => {
     expect(parseConfig(defaults, page)).toEqual(parseConfig("", "defaults"));
+  });
+
+  test("its block of the cluster is the defaults there", () => {
+    expect(parseConfig(cluster, page)).toEqual(parseConfig("cluster: {}", "defaults"));
   });
 
   test("its other blocks are configurations", () => {
@@ -125,15 +130,21 @@ describe("docs/configuration.md", () => {
 
   test("its tables name every key, and no other", () => {
     const { sources: _sources, ...rest } = parseConfig("", "defaults");
-    const known = leaves(rest).concat(
-      ["caches", "publicKeys", "netrcFile", "bearerTokenFile", "namespaces"].map(
-        (key) => `sources.<name>.${key}`,
-      ),
-    );
+    const known = Object.keys(parseYaml(cluster).cluster)
+      .map((key) => `cluster.${key}`)
+      .concat(
+        leaves(rest)
+          .filter((key) => key !== "cluster")
+          .map((key) => key.replace("webhook.certificate.", "webhook.")),
+        ["caches", "publicKeys", "netrcFile", "bearerTokenFile", "namespaces"].map(
+          (key) => `sources.<name>.${key}`,
+        ),
+      );
     const named = firstCells(read(page)).filter((word) => /^[a-zA-Z]+(\.[a-zA-Z<>]+)*$/.test(word));
     expect([...named].sort()).toEqual([...known].sort());
     const written = leaves(parseYaml(defaults) as object).filter((key) => !key.startsWith("sources."));
-    expect([...written].sort()).toEqual(known.filter((key) => !key.startsWith("sources.")).sort());
+    const general = known.filter((key) => !/^(sources|cluster)\./.test(key));
+    expect([...written].sort()).toEqual(general.sort());
   });
 
   test("its metrics are those that are exported", async () => {

@@ -106,6 +106,26 @@ export function defineMetrics(registry: Registry) {
       "New certificates that were found, by what came of them.",
       ["outcome"],
     ),
+    authorityNotAfter: gauge(
+      "ca_not_after_timestamp_seconds",
+      "End of validity of the certificate authority that signs the serving certificates, in Unix time; absent without one.",
+    ),
+    bundleTrusted: gauge(
+      "ca_bundle_trusted",
+      "Whether the published caBundle verifies the serving certificate; absent outside of a cluster.",
+    ),
+    bundleWrites: counter(
+      "ca_bundle_writes_total",
+      "Writes of caBundle, each after somebody changed it or a new authority.",
+    ),
+    apiServerErrors: counter(
+      "api_server_errors_total",
+      "Failed attempts to keep authority, caBundle and certificate in order at the API server.",
+    ),
+    imageVolumes: gauge(
+      "image_volumes_supported",
+      "Whether the API server keeps image volumes; with 0 all annotated Pods are refused. Absent outside of a cluster.",
+    ),
     configReloads: counter(
       "config_reloads_total",
       "New configurations that were found, by what came of them.",

@@ -67,6 +67,19 @@ export interface ReloadMetrics {
   configReload(outcome: ReloadOutcome): void;
 }
 
+/** What the webhook tells of its cluster. */
+export interface ClusterMetrics {
+  /** The end of the authority that signs our certificates. */
+  authority(notAfter: Date): void;
+  /** Whether the published caBundle verifies the served certificate. */
+  bundleTrusted(trusted: boolean): void;
+  bundleWritten(): void;
+  /** The API server could not be reached, or refused. */
+  apiServerFailed(): void;
+  /** Whether the API server keeps image volumes. */
+  imageVolumes(supported: boolean): void;
+}
+
 /** The metrics of a process: one typed listener for each room that has something to tell, and the page for scrapers. */
 export interface Metrics {
   readonly webhook: AdmissionMetrics;
@@ -74,6 +87,7 @@ export interface Metrics {
   readonly images: ImagesMetrics;
   readonly registry: RegistryMetrics;
   readonly reload: ReloadMetrics;
+  readonly cluster: ClusterMetrics;
   /** Content-Type of the page. */
   readonly contentType: string;
   /** All metrics in the text format of Prometheus. */
@@ -86,8 +100,9 @@ export function createMetrics(version: string): Metrics {
   collectDefaultMetrics({ register: registry });
   const set = defineMetrics(registry);
   set.buildInfo.set({ version }, 1);
-  // Without a certificate the gauge is absent: 0 would be one that expired in 1970, and an alert.
-  set.certificateNotAfter.remove();
+  // Without a value the gauge is absent: 0 would be a certificate that expired in 1970, and an alert.
+  for (const gauge of [set.certificateNotAfter, set.authorityNotAfter, set.bundleTrusted, set.imageVolumes])
+    gauge.remove();
   startAtZero(set);
 
   return {
@@ -126,6 +141,13 @@ export function createMetrics(version: string): Metrics {
       certificateReload: (outcome) => set.certificateReloads.inc({ outcome }),
       configReload: (outcome) => set.configReloads.inc({ outcome }),
     },
+    cluster: {
+      authority: (notAfter) => set.authorityNotAfter.set(notAfter.getTime() / 1000),
+      bundleTrusted: (trusted) => set.bundleTrusted.set(trusted ? 1 : 0),
+      bundleWritten: () => set.bundleWrites.inc(),
+      apiServerFailed: () => set.apiServerErrors.inc(),
+      imageVolumes: (supported) => set.imageVolumes.set(supported ? 1 : 0),
+    },
     contentType: registry.contentType,
     scrape: () => registry.metrics(),
   };
@@ -147,6 +169,7 @@ function admissionMetrics(set: MetricSet): AdmissionMetrics {
 function startAtZero(set: MetricSet): void {
   for (const outcome of ["injected", "unchanged", "skipped"] as const)
     set.admissions.inc({ outcome, reason: "none" }, 0);
+  set.admissions.inc({ outcome: "error", reason: "INTERNAL" }, 0);
   for (const kind of ["narinfo", "listing", "nar"] as const) {
     for (const outcome of ["hit", "missing", "error"] as const) set.cacheRequests.inc({ kind, outcome }, 0);
   }

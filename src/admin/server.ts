@@ -46,9 +46,10 @@ export function createAdminServer({ health, metrics }: AdminServerOptions): Fast
 const probeHeaders = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
 
 function text(probe: string, report: HealthReport): string {
-  const lines = report.conditions.map(({ name, state }) =>
-    state === true ? `[+]${name} ok` : `[-]${name}: ${oneLine(state)}`,
-  );
+  const lines = report.conditions.map(({ name, state, notice }) => {
+    if (state !== true) return `[-]${name}: ${oneLine(state)}`;
+    return notice === undefined ? `[+]${name} ok` : `[!]${name}: ${oneLine(notice)}`;
+  });
   return `${[...lines, `${probe} check ${report.ok ? "passed" : "failed"}`].join("\n")}\n`;
 }
 

@@ -9,6 +9,7 @@ import { createImages } from "../image/create-images.ts";
 import { registryPlugin, registryServerOptions } from "../registry/plugin.ts";
 import { createResolver, type Resolver } from "../resolver/resolver.ts";
 import { createAdmission } from "../webhook/admission.ts";
+import { clusterConditions, joinCluster } from "./cluster.ts";
 import { watchConfig } from "./config-watcher.ts";
 import { createCurrentResolver } from "./current-resolver.ts";
 import { Ending } from "./ending.ts";
@@ -40,14 +41,19 @@ export interface Service {
 
 /**
  * Starts the parts of a role and listens.
- * @throws portUnavailable, certificateInvalid, fileUnreadable, cacheUrlInvalid, and what the blob store finds wrong with
+ * @throws portUnavailable, certificateInvalid, fileUnreadable, cacheUrlInvalid, apiServerUnavailable, and what the blob store finds wrong with
  * its directory.
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, role, log, version } = options;
   const metrics = createMetrics(version);
-  const conditions = ["listening", role !== "registry" && "certificate", role !== "webhook" && "blobs"];
-  const health = createHealth(conditions.filter((name) => name !== false));
+  const clusterConfig = role === "registry" ? undefined : config.cluster;
+  const health = createHealth([
+    "listening",
+    ...(role === "registry" ? [] : ["certificate"]),
+    ...(clusterConfig === undefined ? [] : clusterConditions),
+    ...(role === "webhook" ? [] : ["blobs"]),
+  ]);
   const ending = new Ending();
   const serve = async (app: App, address: ListenAddress, setting: string): Promise<number> => {
     const listener = createListener(app);
@@ -63,11 +69,22 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     ending.last.push(() => admin.close());
     const ports = { admin: await admin.listen(config.admin.listen, "admin.listen") };
 
-    let admission = createAdmission(resolver, admissionSettings(config));
+    const cluster =
+      clusterConfig && (await joinCluster({ config: clusterConfig, health, metrics: metrics.cluster, log }));
+    if (cluster !== undefined) ending.last.push(() => cluster.guard.close());
+    const refusal = () => cluster?.guard.refusal();
+    let admission = createAdmission(resolver, admissionSettings(config), refusal);
     const bound: { webhook?: number; registry?: number } = {};
     let webhook: Awaited<ReturnType<typeof startWebhook>> | undefined;
     if (role !== "registry") {
-      webhook = await startWebhook({ config, admission: () => admission, log, metrics, health });
+      webhook = await startWebhook({
+        config: config.webhook,
+        cluster,
+        admission: () => admission,
+        log,
+        metrics,
+        health,
+      });
       ending.last.push(() => webhook?.close());
     }
     if (role !== "webhook") {
@@ -92,7 +109,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
           // The registry has the blob store, and with it the budget, that it started with.
           const { blobs } = config.registry;
           const settings = admissionSettings({ ...next, registry: { ...next.registry, blobs } });
-          admission = createAdmission(resolver, settings);
+          admission = createAdmission(resolver, settings, refusal);
         },
       });
       ending.first.push(() => watcher.close());

@@ -1,90 +1,75 @@
-import { readFile } from "node:fs/promises";
 import type { Logger } from "pino";
 import type { Health } from "../admin/health.ts";
 import type { Metrics } from "../admin/metrics.ts";
 import type { Config } from "../config.ts";
-import { certificateInvalid } from "../errors.ts";
-import { watchFiles } from "../reload.ts";
 import type { Admission } from "../webhook/admission.ts";
 import { createWebhookServer, type WebhookServer } from "../webhook/server.ts";
-import { parseKeyPair, type KeyPair } from "../webhook/tls/key-pair.ts";
+import type { KeyPair } from "../webhook/tls/key-pair.ts";
+import { openCertificateFiles, type CertificateSource } from "./certificate-files.ts";
+import type { Cluster } from "./cluster.ts";
 
 /** A certificate is looked at again so often, since time alone can make it wrong. Milliseconds. */
 const validityIntervalMs = 10_000;
 
-/** The webhook's server with its certificate files under watch. It does not listen yet. */
+/** The webhook's server with a certificate that is kept up to date. It does not listen yet. */
 export async function startWebhook(options: {
-  readonly config: Config;
+  readonly config: Config["webhook"];
+  readonly cluster: Cluster | undefined;
   readonly admission: () => Admission;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly health: Health;
 }): Promise<{ readonly app: WebhookServer["app"]; close(): void }> {
-  const { config, admission, log, metrics, health } = options;
-  const { certFile, keyFile, minTLSVersion } = config.webhook;
-  const files = [certFile, keyFile] as const;
-  const initial = [await readPem(certFile), await readPem(keyFile)] as const;
-  let pair = parsePair(initial, files);
+  const { config, cluster, admission, log, metrics, health } = options;
+  const serving: { pair?: KeyPair; server?: WebhookServer; bundle?: { check(): void; close(): void } } = {};
+  const report = (): void => {
+    if (serving.pair === undefined) return;
+    metrics.reload.certificate(serving.pair);
+    health.set("certificate", validity(serving.pair, new Date()) ?? true);
+  };
+  const onCertificate = (next: KeyPair): void => {
+    serving.server?.setKeyPair(next);
+    serving.pair = next;
+    report();
+    serving.bundle?.check();
+  };
+
+  health.set("certificate", "there is none yet");
+  const { certificate } = config;
+  const source =
+    certificate === "own"
+      ? await openOwn(cluster, onCertificate)
+      : await openCertificateFiles({ files: certificate, onCertificate, metrics: metrics.reload, log });
+  const keyPair = (serving.pair ??= source.initial);
   const server = createWebhookServer({
     admission,
-    keyPair: pair,
-    tls: { minVersion: `TLSv${minTLSVersion}` },
+    keyPair,
+    tls: { minVersion: `TLSv${config.minTLSVersion}` },
     log,
     observer: metrics.webhook,
   });
-
-  const report = (): void => {
-    metrics.reload.certificate(pair);
-    const now = new Date();
-    health.set("certificate", validity(pair, now) ?? true);
-  };
+  serving.server = server;
+  if (cluster !== undefined && certificate !== "own")
+    serving.bundle = cluster.watchBundle(() => serving.pair ?? keyPair);
   report();
   const timer = setInterval(report, validityIntervalMs);
   timer.unref();
-  const watcher = watchFiles(
-    files,
-    (contents) => {
-      const next = parsePair(contents, files);
-      server.setKeyPair(next);
-      pair = next;
-      report();
-      metrics.reload.certificateReload("accepted");
-      log.info({ certificate: certFile, notAfter: next.notAfter.toISOString() }, "certificate reloaded");
-    },
-    {
-      initial,
-      onReadError: (error) =>
-        log.warn({ err: error }, "certificate unreadable, the last pair stays in force"),
-      onRejected: (error) => {
-        metrics.reload.certificateReload("rejected");
-        log.warn({ err: error }, "certificate refused, the last good pair stays in force");
-      },
-    },
-  );
   return {
     app: server.app,
     close() {
       clearInterval(timer);
-      watcher.close();
+      serving.bundle?.close();
+      source.close();
     },
   };
 }
 
-async function readPem(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    const why = missing ? "there is no such file" : error instanceof Error ? error.message : String(error);
-    throw certificateInvalid(file, why).causedBy(error);
-  }
-}
-
-function parsePair(
-  [certificatePem, keyPem]: readonly [string, string],
-  [certificate, key]: readonly [string, string],
-): KeyPair {
-  return parseKeyPair({ certificatePem, keyPem }, { certificate, key });
+function openOwn(
+  cluster: Cluster | undefined,
+  onCertificate: (pair: KeyPair) => void,
+): Promise<CertificateSource> {
+  if (cluster === undefined) throw new Error("certificates of our own need a cluster");
+  return cluster.openCertificate(onCertificate);
 }
 
 /** Why a certificate cannot serve now; undefined if it can. */

@@ -1,4 +1,4 @@
-import { namespaceNotAllowed, sourceUnknown } from "../errors.ts";
+import { namespaceNotAllowed, type NixClosureError, sourceUnknown } from "../errors.ts";
 import { injectPod, neededTypes, type Injection } from "../patch/inject.ts";
 import type { Pod } from "../patch/pod.ts";
 import { readRequest, type ClosureRequest, type PodRequest } from "../patch/request.ts";
@@ -28,7 +28,14 @@ export interface Admission {
   inject(pod: Pod, namespace: string | undefined, signal?: AbortSignal): Promise<Injection | undefined>;
 }
 
-export function createAdmission(resolver: Resolver, settings: AdmissionSettings): Admission {
+/**
+ * @param refusal why no Pod may be injected now, whatever it asks for; undefined: nothing stands against it.
+ */
+export function createAdmission(
+  resolver: Resolver,
+  settings: AdmissionSettings,
+  refusal: () => NixClosureError | undefined = () => undefined,
+): Admission {
   const known = {
     sources: settings.sources.map((source) => source.name),
     defaultSource: settings.defaultSource,
@@ -56,6 +63,8 @@ export function createAdmission(resolver: Resolver, settings: AdmissionSettings)
     async inject(pod, namespace, signal) {
       const request = readRequest(pod, known);
       if (request === undefined) return undefined;
+      const refused = refusal();
+      if (refused !== undefined) throw refused;
       for (const { source } of request.closures) checkNamespace(settings, source, namespace);
       const resolved = await Promise.all(
         request.closures.map(

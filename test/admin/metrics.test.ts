@@ -146,6 +146,15 @@ const table: [string, (metrics: Metrics) => void, Record<string, number>][] = [
     ({ reload }) => reload.certificate({ notAfter: new Date("2026-12-01T00:00:00Z") }),
     { certificate_not_after_timestamp_seconds: Date.UTC(2026, 11, 1) / 1000 },
   ],
+  [
+    "an authority",
+    ({ cluster }) => cluster.authority(new Date("2026-12-01T00:00:00Z")),
+    { ca_not_after_timestamp_seconds: Date.UTC(2026, 11, 1) / 1000 },
+  ],
+  ["a caBundle that is trusted", ({ cluster }) => cluster.bundleTrusted(true), { ca_bundle_trusted: 1 }],
+  ["a caBundle that was written", ({ cluster }) => cluster.bundleWritten(), { ca_bundle_writes_total: 1 }],
+  ["an API server that fails", ({ cluster }) => cluster.apiServerFailed(), { api_server_errors_total: 1 }],
+  ["a supported Kubernetes", ({ cluster }) => cluster.imageVolumes(true), { image_volumes_supported: 1 }],
   ...(["accepted", "rejected"] as const).flatMap(
     (outcome): [string, (metrics: Metrics) => void, Record<string, number>][] => [
       [

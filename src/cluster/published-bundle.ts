@@ -1,0 +1,39 @@
+import type { Logger } from "pino";
+import { unrefTimers, type Timers } from "../reload.ts";
+import type { KeyPair } from "../webhook/tls/key-pair.ts";
+import type { ApiServer, ClusterNames } from "./api-server.ts";
+import { ownWebhooks, publishedState } from "./ca-bundle.ts";
+import { createReconciler } from "./reconciler.ts";
+
+const intervalMs = 10_000;
+
+/** Watches whether a caBundle that somebody else publishes, for instance cert-manager, verifies what is served. */
+export function watchPublishedBundle(options: {
+  readonly api: Pick<ApiServer, "readWebhooks" | "watch">;
+  readonly names: ClusterNames;
+  readonly served: () => KeyPair;
+  readonly onState: (state: true | string) => void;
+  readonly log: Logger;
+  readonly timers?: Timers;
+}): { check(): void; close(): void } {
+  const { api, names, served, onState, log } = options;
+  const reconciler = createReconciler({
+    async work() {
+      const configuration = await api.readWebhooks();
+      const bundles = configuration && ownWebhooks(configuration, names).map(({ caBundle }) => caBundle);
+      onState(publishedState(bundles, names, served(), new Date()));
+    },
+    onError: (error) => log.warn({ err: error }, "caBundle is not known, trying again"),
+    intervalMs,
+    timers: options.timers ?? unrefTimers,
+  });
+  const watch = api.watch("webhooks", () => reconciler.trigger());
+  void reconciler.run();
+  return {
+    check: () => reconciler.trigger(),
+    close() {
+      watch.close();
+      reconciler.close();
+    },
+  };
+}

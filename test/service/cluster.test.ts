@@ -1,0 +1,98 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import { FakeApiServer } from "../cluster/fake-api-server.ts";
+import { podWith, ReviewClient, reviewOf } from "../webhook/https-client.ts";
+import { makePair } from "../webhook/running-webhook.ts";
+import { hello, until } from "./demo-cache.ts";
+import { makeFiles, run, type RunningService } from "./running-service.ts";
+
+async function openApi(): Promise<FakeApiServer> {
+  const api = await FakeApiServer.start();
+  onTestFinished(() => api[Symbol.asyncDispose]());
+  process.env["KUBECONFIG"] = api.kubeconfig;
+  api.installWebhooks();
+  return api;
+}
+
+/** A webhook of the cluster, with certificates of its own. */
+async function startWebhook(): Promise<RunningService> {
+  const files = await makeFiles(undefined);
+  await files.writeConfig(files.config({ webhook: { listen: "127.0.0.1:0" }, cluster: {} }));
+  return run(files, "webhook");
+}
+
+/** As the API server calls: by the Service's name, believing what is published. */
+function apiServerClient(api: FakeApiServer, { service }: RunningService): ReviewClient {
+  return new ReviewClient(service.ports.webhook ?? 0, {
+    ca: [api.bundles[0] ?? ""],
+    servername: "nix-closure-webhook.nix-closure.svc",
+  });
+}
+
+const annotated = reviewOf(podWith({ "nix.closure": hello }));
+const body = async ({ admin }: RunningService): Promise<string> => (await admin("/readyz")).body;
+
+describe("a webhook in a cluster", () => {
+  test("is ready when what is published verifies its certificate, and then answers the API server", async () => {
+    const api = await openApi();
+    const webhook = await startWebhook();
+    await until(async () => (await webhook.admin("/readyz")).status === 200);
+    expect(await body(webhook)).toBe(
+      "[+]listening ok\n[+]certificate ok\n[+]kubernetes ok\n[+]caBundle ok\nreadyz check passed\n",
+    );
+    expect((await apiServerClient(api, webhook).review(annotated)).allowed).toBe(true);
+    expect(await webhook.metric("ca_bundle_trusted")).toBe(1);
+    expect(await webhook.metric("image_volumes_supported")).toBe(1);
+    expect(await webhook.metric("ca_bundle_writes_total")).toBe(1);
+    expect(await webhook.metric("ca_not_after_timestamp_seconds")).toBeGreaterThan(Date.now() / 1000);
+  });
+
+  test("is not ready while nothing is published", async () => {
+    const api = await openApi();
+    api.objects.clear();
+    const webhook = await startWebhook();
+    const missing = "[-]caBundle: there is no MutatingWebhookConfiguration nix-closure\n";
+    await until(async () => (await body(webhook)).includes(missing));
+    expect((await webhook.admin("/readyz")).status).toBe(503);
+    expect(await webhook.metric("ca_bundle_trusted")).toBe(0);
+  });
+
+  test("leaves the certificate of files and another's caBundle alone, and holds them against each other", async () => {
+    const api = await openApi();
+    const [good, bad] = await Promise.all([makePair(), makePair()]);
+    const service = { namespace: "nix-closure", name: "nix-closure-webhook" };
+    const publish = (ca: string): void =>
+      api.installWebhooks({
+        name: "pods.example.com",
+        clientConfig: { service, caBundle: Buffer.from(ca).toString("base64") },
+      });
+    const files = await makeFiles(good.pair);
+    await files.writeConfig(files.config({ cluster: {} }));
+    publish(bad.ca);
+    const webhook = await run(files, "webhook");
+    await until(async () => (await body(webhook)).includes("[-]caBundle: caBundle does not verify"));
+    expect(api.secret).toBeUndefined();
+    expect(api.requests.filter((line) => !/^(GET|WATCH) /.test(line))).toEqual([]);
+    expect(api.requests.filter((line) => line.includes("secrets"))).toEqual([]);
+  });
+});
+
+describe("an API server that drops image volumes", () => {
+  test("gets denials in words from a webhook that stays ready, until it is upgraded", async () => {
+    const api = await openApi();
+    api.gitVersion = "v1.34.9";
+    api.metrics = 'kubernetes_feature_enabled{name="ImageVolume",stage="BETA"} 0\n';
+    const webhook = await startWebhook();
+    await until(async () => (await webhook.admin("/readyz")).status === 200);
+    const { allowed, status } = await apiServerClient(api, webhook).review(annotated);
+    expect(allowed).toBe(false);
+    expect(status?.message).toContain(
+      "Kubernetes v1.34.9 drops image volumes: its feature gate ImageVolume is off, so the Pod would start without its closure",
+    );
+    expect(status?.message).toContain("IMAGE_VOLUMES_UNSUPPORTED");
+    expect(await body(webhook)).toContain("[!]kubernetes: Kubernetes v1.34.9 drops image volumes");
+    expect(await webhook.metric("image_volumes_supported")).toBe(0);
+    // A Pod that asks for nothing is none of its business.
+    const plain = await apiServerClient(api, webhook).review(reviewOf(podWith({})));
+    expect(plain.allowed).toBe(true);
+  });
+});
