@@ -44,9 +44,12 @@ export const serveCommand = buildCommand({
     const { config, file: configFile } = await openConfig(flags.config);
     const { role } = flags;
     const log = createLogger({ level: flags.logLevel ?? config.log.level });
-    const service = await startService({ config, configFile, role, version, log });
+    const ended = this.ended();
+    const start = new AbortController();
+    void ended.then(() => start.abort());
+    const service = await startService({ config, configFile, role, version, log, signal: start.signal });
     log.info({ version, role, ports: service.ports }, "serving");
-    const signal = await this.ended();
+    const signal = await ended;
     log.info({ signal }, "ending");
     // A person at a terminal waits for nothing; a cluster needs time to stop sending requests here.
     await service.close(signal === "SIGTERM" && role !== "registry" ? leadMs : 0);

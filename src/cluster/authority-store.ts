@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { Logger } from "pino";
 import { apiServerUnavailable } from "../errors.ts";
-import type { ApiServer } from "./api-server.ts";
+import type { ApiServer, StoredSecret } from "./api-server.ts";
 import {
   certificatesOf,
   formatAuthorities,
@@ -23,6 +23,18 @@ export function createAuthorityStore(api: ApiServer, options: { validityMs: numb
   /** What this process saw last: clients may rely on it even if the Secret is gone. */
   let known: readonly X509Certificate[] = [];
 
+  async function write(stored: StoredSecret | undefined, reason: string, now: Date): Promise<void> {
+    const next = await nextAuthorities(known, validityMs, now);
+    const data = formatAuthorities(next);
+    const first = await (stored === undefined ? api.createSecret(data) : api.replaceSecret(stored, data));
+    if (!first) return;
+    const { fingerprint, notAfter } = next.current;
+    log.info(
+      { reason, fingerprint, notAfter, previous: next.previous.length },
+      "made a certificate authority",
+    );
+  }
+
   return {
     /**
      * The authorities that are in the Secret after this call.
@@ -32,20 +44,16 @@ export function createAuthorityStore(api: ApiServer, options: { validityMs: numb
       for (let attempt = 0; attempt < attempts; attempt++) {
         const stored = await api.readSecret();
         const found = stored && parseAuthorities(stored.data, now);
-        if (found !== undefined && !isDue(found.current, now)) {
-          known = certificatesOf(found);
-          return found;
-        }
+        if (found !== undefined) known = certificatesOf(found);
+        if (found !== undefined && !isDue(found.current, now)) return found;
         const reason = found !== undefined ? "due" : stored === undefined ? "missing" : "unusable";
-        const next = await nextAuthorities(found ? certificatesOf(found) : known, validityMs, now);
-        const data = formatAuthorities(next);
-        const first = await (stored === undefined ? api.createSecret(data) : api.replaceSecret(stored, data));
-        if (first) {
-          const { fingerprint, notAfter } = next.current;
-          log.info(
-            { reason, fingerprint, notAfter, previous: next.previous.length },
-            "made a certificate authority",
-          );
+        try {
+          await write(stored, reason, now);
+        } catch (error) {
+          if (found === undefined) throw error;
+          // It signs for a third of its life yet.
+          log.warn({ err: error }, "the next certificate authority cannot be kept, trying again");
+          return found;
         }
       }
       throw apiServerUnavailable("keep our certificate authority", "it changes all the time");

@@ -103,8 +103,9 @@ export function keepCertificates(options: CertificatesOptions): {
       now,
     };
     if (served === undefined || needsCertificate(situation, settle)) {
-      served = await issueFor(authorities.current, names, options.certificateValidityMs, now);
-      options.onCertificate(served);
+      const next = await issueFor(authorities.current, names, options.certificateValidityMs, now);
+      options.onCertificate(next);
+      served = next;
       log.info({ fingerprint: served.fingerprint, notAfter: served.notAfter }, "made a server certificate");
       first.resolve(served);
     }

@@ -7,13 +7,14 @@ import { guardImageVolumes, type Guard } from "../cluster/guard.ts";
 import { connectToCluster } from "../cluster/kubernetes-client.ts";
 import { watchPublishedBundle } from "../cluster/published-bundle.ts";
 import type { ClusterConfig } from "../config.ts";
+import { shuttingDown } from "../errors.ts";
 import type { KeyPair } from "../webhook/tls/key-pair.ts";
 import type { CertificateSource } from "./certificate-files.ts";
 
 /** What the webhook has of the cluster that it works for. */
 export interface Cluster {
   readonly guard: Guard;
-  /** A certificate of our own; it waits until the API server answers. */
+  /** A certificate of our own; it waits until the API server answers, or `signal` says that nobody wants it any more. */
   openCertificate(onCertificate: (pair: KeyPair) => void): Promise<CertificateSource>;
   /** Watches whether what somebody else publishes verifies what is served. */
   watchBundle(served: () => KeyPair): { check(): void; close(): void };
@@ -24,6 +25,8 @@ export interface ClusterOptions {
   readonly health: Health;
   readonly metrics: Metrics["cluster"];
   readonly log: Logger;
+  /** Aborted: the process is asked to end before it has started. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The conditions of readiness that it sets. */
@@ -31,7 +34,7 @@ export const clusterConditions = ["kubernetes", "caBundle"] as const;
 
 /** @throws apiServerUnavailable where it is not said where the API server is. */
 export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
-  const { config, health, metrics, log } = options;
+  const { config, health, metrics, log, signal } = options;
   const api: ApiServer = await connectToCluster(config);
   let published: true | string = "not yet known";
   const onPublished = (state: true | string): void => {
@@ -73,7 +76,20 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
           bundleWritten: () => metrics.bundleWritten(),
         },
       });
-      return { initial: await certificates.first, close: () => certificates.close() };
+      const ended = Promise.withResolvers<never>();
+      const onAbort = (): void => ended.reject(shuttingDown());
+      signal?.addEventListener("abort", onAbort);
+      try {
+        return {
+          initial: await Promise.race([certificates.first, ended.promise]),
+          close: () => certificates.close(),
+        };
+      } catch (error) {
+        certificates.close();
+        throw error;
+      } finally {
+        signal?.removeEventListener("abort", onAbort);
+      }
     },
     watchBundle: (served) => watchPublishedBundle({ api, names: config, served, onState: onPublished, log }),
   };

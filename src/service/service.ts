@@ -25,6 +25,8 @@ export interface ServiceOptions {
   readonly role: Role;
   readonly version: string;
   readonly log: Logger;
+  /** Aborted: a start that still waits for the API server is given up. */
+  readonly signal?: AbortSignal;
 }
 
 /** A running nix-closure. */
@@ -41,7 +43,7 @@ export interface Service {
 
 /**
  * Starts the parts of a role and listens.
- * @throws portUnavailable, certificateInvalid, fileUnreadable, cacheUrlInvalid, apiServerUnavailable, and what the blob store finds wrong with
+ * @throws portUnavailable, certificateInvalid, fileUnreadable, cacheUrlInvalid, apiServerUnavailable, shuttingDown, and what the blob store finds wrong with
  * its directory.
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
@@ -70,7 +72,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     const ports = { admin: await admin.listen(config.admin.listen, "admin.listen") };
 
     const cluster =
-      clusterConfig && (await joinCluster({ config: clusterConfig, health, metrics: metrics.cluster, log }));
+      clusterConfig &&
+      (await joinCluster({
+        config: clusterConfig,
+        health,
+        metrics: metrics.cluster,
+        log,
+        signal: options.signal,
+      }));
     if (cluster !== undefined) ending.last.push(() => cluster.guard.close());
     const refusal = () => cluster?.guard.refusal();
     let admission = createAdmission(resolver, admissionSettings(config), refusal);

@@ -206,6 +206,24 @@ describe("a change of the authority", () => {
     expect(replica.distrust()).toBeUndefined();
   });
 
+  test("that cannot be written leaves the old one signing", async () => {
+    const api = await openApi();
+    const clock = new Clock();
+    const replica = await startReplica(api, clock);
+    await until(() => replica.state === true);
+    const first = current(api);
+    api.readOnly = true;
+    for (let hours = 0; hours < 81; hours += 9) {
+      clock.forward(9 * hourMs);
+      const { rounds } = replica;
+      await until(() => replica.rounds >= rounds + 2);
+      expect(replica.distrust()).toBeUndefined();
+    }
+    expect(issuerOf(replica)).toBe(first.subject);
+    api.readOnly = false;
+    await until(() => current(api).fingerprint256 !== first.fingerprint256);
+  });
+
   test.for<[string, Readonly<Record<string, string>>]>([
     ["nothing", {}],
     ["nonsense", { "ca.crt": "x", "ca.key": "y" }],

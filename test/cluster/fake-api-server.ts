@@ -27,6 +27,8 @@ export class FakeApiServer implements AsyncDisposable {
   metrics: string | undefined;
   /** While set, every request is answered with this status. */
   broken: number | undefined;
+  /** While true, whatever would change something is forbidden. */
+  readOnly = false;
   /** A moment between a request and its work, for races. */
   pause: Promise<void> = Promise.resolve();
 
@@ -114,6 +116,7 @@ export class FakeApiServer implements AsyncDisposable {
     const refuse = (status: number, message: string): void =>
       send(status, { kind: "Status", message, code: status });
     if (this.broken !== undefined) return refuse(this.broken, "the server is broken for a test");
+    if (this.readOnly && request.method !== "GET") return refuse(403, "forbidden for a test");
     if (path === "/version") return send(200, { major: "1", minor: "36", gitVersion: this.gitVersion });
     if (path === "/metrics") {
       if (this.metrics === undefined) return refuse(403, "metrics are forbidden");

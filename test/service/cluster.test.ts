@@ -46,6 +46,22 @@ describe("a webhook in a cluster", () => {
     expect(await webhook.metric("ca_not_after_timestamp_seconds")).toBeGreaterThan(Date.now() / 1000);
   });
 
+  test("can be ended while it still waits for the API server", async () => {
+    const api = await openApi();
+    api.broken = 500;
+    const files = await makeFiles(undefined);
+    await files.writeConfig(files.config({ webhook: { listen: "127.0.0.1:0" }, cluster: {} }));
+    const end = new AbortController();
+    const started = run(files, "webhook", end.signal);
+    started.catch(() => undefined);
+    await until(() => api.requests.length > 3);
+    end.abort();
+    await expect(started).rejects.toThrow("this process is shutting down");
+    const asked = api.requests.length;
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(api.requests.length).toBe(asked);
+  });
+
   test("is not ready while nothing is published", async () => {
     const api = await openApi();
     api.objects.clear();

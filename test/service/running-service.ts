@@ -83,13 +83,18 @@ export interface RunningService {
 }
 
 /** Starts a service from its files. It ends with the test. */
-export async function run(files: ServiceFiles, role: Role = "all"): Promise<RunningService> {
+export async function run(
+  files: ServiceFiles,
+  role: Role = "all",
+  signal?: AbortSignal,
+): Promise<RunningService> {
   const log: LogLine[] = [];
   const service = await startService({
     config: await loadConfig(files.configFile),
     configFile: files.configFile,
     role,
     version: "1.2.3",
+    ...(signal === undefined ? {} : { signal }),
     log: createLogger({
       level: "debug",
       destination: { write: (line) => log.push(JSON.parse(line) as LogLine) },
