@@ -79,6 +79,7 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
       const ended = Promise.withResolvers<never>();
       const onAbort = (): void => ended.reject(shuttingDown());
       signal?.addEventListener("abort", onAbort);
+      if (signal?.aborted === true) onAbort();
       try {
         return {
           initial: await Promise.race([certificates.first, ended.promise]),
