@@ -1,5 +1,4 @@
-import { run } from "./command.ts";
-import { kubeconfig } from "./kind.ts";
+import { kubectl } from "./kubectl.ts";
 import { productImage } from "./product-image.ts";
 
 /** From the start of the cluster until its nodes are ready, and of the Pods until they are. */
@@ -44,19 +43,19 @@ interface CheckPod {
  * @returns number of nodes
  * @throws Error if that does not come true
  */
-export async function checkNodes(kubectl: string): Promise<number> {
-  const call = (args: readonly string[], input?: string): Promise<string> =>
-    run(kubectl, ["--kubeconfig", kubeconfig, ...args], input === undefined ? {} : { input });
-  await call(["wait", "--for=condition=Ready", "nodes", "--all", `--timeout=${patience}`]);
-  await call(["apply", "-f", "-"], JSON.stringify(manifest));
-  await call(["rollout", "status", `daemonset/${app}`, `--timeout=${patience}`]);
-  const { items } = JSON.parse(await call(["get", "pods", "-l", `app=${app}`, "-o", "json"])) as {
+export async function checkNodes(): Promise<number> {
+  await kubectl(["wait", "--for=condition=Ready", "nodes", "--all", `--timeout=${patience}`]);
+  await kubectl(["apply", "-f", "-"], JSON.stringify(manifest));
+  await kubectl(["rollout", "status", `daemonset/${app}`, `--timeout=${patience}`]);
+  const { items } = JSON.parse(await kubectl(["get", "pods", "-l", `app=${app}`, "-o", "json"])) as {
     items: readonly CheckPod[];
   };
   const addresses = items.map(({ status }) => status.podIP);
   const fetchAll = `Promise.all(${JSON.stringify(addresses)}.map((a) => fetch("http://" + a + ":8080")))`;
-  await Promise.all(items.map(({ metadata }) => call(["exec", metadata.name, "--", "node", "-e", fetchAll])));
-  await call(["rollout", "status", "deployment/coredns", "-n", "kube-system", `--timeout=${patience}`]);
-  await call(["delete", "daemonset", app, "--wait=false"]);
+  await Promise.all(
+    items.map(({ metadata }) => kubectl(["exec", metadata.name, "--", "node", "-e", fetchAll])),
+  );
+  await kubectl(["rollout", "status", "deployment/coredns", "-n", "kube-system", `--timeout=${patience}`]);
+  await kubectl(["delete", "daemonset", app, "--wait=false"]);
   return items.length;
 }

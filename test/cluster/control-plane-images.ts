@@ -2,7 +2,7 @@ import { copyFile, mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "./command.ts";
 import { docker, dockerEnvironment } from "./docker.ts";
-import { moduleDirectory, type GoParts } from "./go-parts.ts";
+import { kubeadmImages, moduleDirectory, type GoParts } from "./go-parts.ts";
 import { podNetworkImage, podNetworkPrograms } from "./pod-network.ts";
 import { copyPrograms } from "./program-files.ts";
 import type { KubernetesRelease } from "./versions.ts";
@@ -38,9 +38,7 @@ const proxyPrograms = [
  */
 export async function makeControlPlaneImages(sources: ImageSources): Promise<ControlPlaneImages> {
   const { release, parts } = sources;
-  const kubeadm = join(parts.kubernetes, "kubeadm");
-  const listed = await run(kubeadm, ["config", "images", "list", "--kubernetes-version", release.version]);
-  const names = listed.trim().split("\n");
+  const names = await kubeadmImages(join(parts.kubernetes, "kubeadm"), release);
   for (const name of names) {
     const component = /([^/]+):[^:]+$/.exec(name)?.[1] ?? "";
     const root = join(sources.scratch, component);

@@ -3,6 +3,7 @@ import { readFile, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { cacheDirectory, scratchDirectory } from "./cache.ts";
+import { forgetCluster, programsDirectory, recordedCluster } from "./cluster.ts";
 import { processMark, run, succeeds } from "./command.ts";
 import { controlGroup, dockerEnvironment, dockerFiles, dockerProcess } from "./docker.ts";
 import { kubeconfig } from "./kind.ts";
@@ -11,6 +12,7 @@ import { restoreNetworkState } from "./network-state.ts";
 /** From the daemon's SIGTERM until it is killed. Milliseconds. */
 const graceMs = 30_000;
 
+await removeNodes();
 await removeContainers();
 await stopDaemon();
 await killLeftovers();
@@ -19,9 +21,20 @@ await restoreNetworkState();
 await removeControlGroups("/sys/fs/cgroup");
 for (const file of [kubeconfig, dockerFiles.socket, dockerFiles.pid, dockerFiles.innerPid])
   await rm(file, { force: true });
+await forgetCluster();
+await rm(programsDirectory, { recursive: true, force: true });
 await rm(scratchDirectory, { recursive: true, force: true });
 await rm(dockerFiles.run, { recursive: true, force: true });
 process.stdout.write("The cluster is gone. What was built stays in the cache.\n");
+
+/** In a daemon that was there before, the nodes alone are ours. */
+async function removeNodes(): Promise<void> {
+  const cluster = await recordedCluster();
+  if (cluster?.engine !== "machine") return;
+  const filter = `label=io.x-k8s.kind.cluster=${cluster.name}`;
+  const ids = (await run("docker", ["ps", "--all", "--quiet", "--filter", filter])).trim();
+  if (ids !== "") await run("docker", ["rm", "--force", "--volumes", ...ids.split("\n")]);
+}
 
 /** Nodes are containers with anonymous volumes: what `kind delete cluster` does, without needing kind. */
 async function removeContainers(): Promise<void> {

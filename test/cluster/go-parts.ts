@@ -2,7 +2,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cachedDirectory, recipeKey } from "./cache.ts";
 import { run } from "./command.ts";
-import { moduleVersions, type KubernetesRelease } from "./versions.ts";
+import { companionVersions, moduleVersions, type KubernetesRelease } from "./versions.ts";
 
 /** Programs of one Go module. Each module is built alone: their dependencies disagree. */
 interface GoPart {
@@ -35,7 +35,9 @@ const kind: GoPart = {
   packages: ["."],
 };
 
-const parts: readonly (GoPart & { readonly name: Exclude<keyof GoParts, "kubernetes"> })[] = [
+type OtherPart = GoPart & { readonly name: Exclude<keyof GoParts, "kubernetes"> };
+
+const parts: readonly OtherPart[] = [
   {
     name: "containerd",
     module: "github.com/containerd/containerd/v2",
@@ -52,19 +54,6 @@ const parts: readonly (GoPart & { readonly name: Exclude<keyof GoParts, "kuberne
     cgo: true,
   },
   {
-    name: "etcd",
-    module: "go.etcd.io/etcd/server/v3",
-    version: moduleVersions.etcd,
-    packages: ["."],
-    program: "etcd",
-  },
-  {
-    name: "coredns",
-    module: "github.com/coredns/coredns",
-    version: moduleVersions.coredns,
-    packages: ["."],
-  },
-  {
     name: "cniPlugins",
     module: "github.com/containernetworking/plugins",
     version: moduleVersions.cniPlugins,
@@ -76,6 +65,27 @@ const parts: readonly (GoPart & { readonly name: Exclude<keyof GoParts, "kuberne
     ],
   },
 ];
+
+/** What kubeadm's manifests are written for. */
+async function companionParts(kubeadm: string, release: KubernetesRelease): Promise<readonly OtherPart[]> {
+  const { etcd, coredns } = companionVersions(await kubeadmImages(kubeadm, release));
+  return [
+    {
+      name: "etcd",
+      module: "go.etcd.io/etcd/server/v3",
+      version: etcd,
+      packages: ["."],
+      program: "etcd",
+    },
+    { name: "coredns", module: "github.com/coredns/coredns", version: coredns, packages: ["."] },
+  ];
+}
+
+/** Names of the images that a control plane of kubeadm's is made of. */
+export async function kubeadmImages(kubeadm: string, release: KubernetesRelease): Promise<readonly string[]> {
+  const listed = await run(kubeadm, ["config", "images", "list", "--kubernetes-version", release.version]);
+  return listed.trim().split("\n");
+}
 
 /** Builds kind; returns the program. */
 export async function buildKind(): Promise<string> {
@@ -89,8 +99,9 @@ export async function buildParts(
 ): Promise<GoParts> {
   const directories: Record<string, string> = {};
   onPart(`Kubernetes ${release.version}`);
-  directories["kubernetes"] = await buildPart(kubernetesPart(release));
-  for (const part of parts) {
+  const kubernetes = await buildPart(kubernetesPart(release));
+  directories["kubernetes"] = kubernetes;
+  for (const part of [...parts, ...(await companionParts(join(kubernetes, "kubeadm"), release))]) {
     onPart(`${part.name} ${part.version.slice(1)}`);
     directories[part.name] = await buildPart(part);
   }

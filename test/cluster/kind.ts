@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { cacheDirectory } from "./cache.ts";
 import { run } from "./command.ts";
-import { dockerEnvironment } from "./docker.ts";
+import type { Engine } from "./engine.ts";
 
 /** Where the cluster's credentials are written. */
 export const kubeconfig = join(cacheDirectory, "kubeconfig");
@@ -14,9 +14,9 @@ export interface Kind {
 }
 
 /** @param program path of kind */
-export function createKind(program: string): Kind {
+export function createKind(program: string, engine: Engine): Kind {
   const kind = async (...args: string[]): Promise<void> => {
-    await run(program, args, { env: { ...dockerEnvironment, KUBECONFIG: kubeconfig } });
+    await run(program, args, { env: { ...engine.environment, KUBECONFIG: kubeconfig } });
   };
   return {
     create: ({ config, image }) => kind("create", "cluster", "--config", config, "--image", image),
