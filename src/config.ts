@@ -242,6 +242,9 @@ function complete(file: ConfigFile, problems: string[]): Config {
   };
 }
 
+/** A third of it is left when the next authority is made, which then takes 30 s and some to be trusted. Milliseconds. */
+const shortestCaMs = 300_000;
+
 function certificateOrigin(
   { webhook, cluster }: ConfigFile,
   problems: string[],
@@ -262,6 +265,8 @@ function completeCluster(cluster: NonNullable<ConfigFile["cluster"]>, problems: 
   const certificateValidityMs = validity(cluster.certificateValidity ?? "7d", "certificateValidity");
   if (certificateValidityMs > caValidityMs)
     problems.push("cluster.certificateValidity is longer than cluster.caValidity");
+  if (caValidityMs < shortestCaMs)
+    problems.push("cluster.caValidity is too short: a change takes some time, so at least 5m");
   const names = {
     namespace: cluster.namespace ?? "nix-closure",
     service: cluster.service ?? "nix-closure-webhook",

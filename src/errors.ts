@@ -253,6 +253,12 @@ export const baseImageUnknown = kind(
   (container: string, image: string) =>
     `container ${quote(container)} has image ${quote(image)}; the base image is written nix.closure/base, without tag or digest`,
 );
+export const osUnsupported = kind(
+  "OS_UNSUPPORTED",
+  400,
+  (os: string) =>
+    `the Pod is for nodes with the operating system ${quote(os)}, and closures are for linux; remove the annotation, or the Pod's os and nodeSelector kubernetes.io/os`,
+);
 export const namespaceNotAllowed = kind(
   "NAMESPACE_NOT_ALLOWED",
   403,

@@ -203,6 +203,10 @@ describe("problems", () => {
       "cluster: {certificateValidity: 29s}",
       'cluster.certificateValidity: "29s" is not a time from 30s to 3650d, such as 90d or 12h',
     ],
+    [
+      "cluster: {caValidity: 4m, certificateValidity: 1m}",
+      "cluster.caValidity is too short: a change takes some time, so at least 5m",
+    ],
     ["cluster: {caValidity: 6d}", "cluster.certificateValidity is longer than cluster.caValidity"],
     [
       "{cluster: {}, webhook: {certFile: x}}",

@@ -15,12 +15,19 @@ export interface ApiServer {
    * @returns false: one of the patch's tests failed, or it is gone.
    */
   patchWebhooks(patch: readonly Operation[]): Promise<boolean>;
-  /** The server's version, for instance `v1.36.3`. */
+  /** The version that the server behaves like: `v1.36.3`, or `v1.34 (emulated by v1.36.3)`. */
   version(): Promise<string>;
-  /** Whether a feature gate of the server is on; undefined: it does not say, or we may not read it. */
+  /** Whether a feature gate of the server is on; undefined: it does not say. */
   featureGate(name: string): Promise<boolean | undefined>;
   /** Calls back soon after one of our objects changes, and at other times too. */
   watch(what: "secret" | "webhooks", onChange: () => void): { close(): void };
+  /**
+   * The API server's clock, as of its last answer; our own before the first one. It is the one by which certificates
+   * are judged.
+   */
+  now(): Date;
+  /** Gives up all that is under way. */
+  close(): void;
 }
 
 /** Keys and values of a Secret, decoded. */

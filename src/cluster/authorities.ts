@@ -29,7 +29,10 @@ export function parseAuthorities(data: SecretData, now: Date): Authorities | und
       { certificatePem: data[secretKeys.certificate] ?? "", keyPem: data[secretKeys.key] ?? "" },
       { certificate: secretKeys.certificate, key: secretKeys.key },
     );
-    if (!new X509Certificate(current.certificatePem).ca || current.notAfter <= now) return undefined;
+    const certificate = new X509Certificate(current.certificatePem);
+    // Somebody else's may be there: one that node-forge cannot sign with, or no authority at all.
+    if (!certificate.ca || certificate.publicKey.asymmetricKeyType !== "rsa") return undefined;
+    if (current.notAfter <= now || current.notBefore > now) return undefined;
     return { current, previous: parseCertificates(data[secretKeys.previous] ?? "") };
   } catch (error) {
     if (error instanceof NixClosureError) return undefined;

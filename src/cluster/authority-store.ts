@@ -40,9 +40,10 @@ export function createAuthorityStore(api: ApiServer, options: { validityMs: numb
      * The authorities that are in the Secret after this call.
      * @throws apiServerUnavailable
      */
-    async load(now: Date): Promise<Authorities> {
+    async load(): Promise<Authorities> {
       for (let attempt = 0; attempt < attempts; attempt++) {
         const stored = await api.readSecret();
+        const now = api.now();
         const found = stored && parseAuthorities(stored.data, now);
         if (found !== undefined) known = certificatesOf(found);
         if (found !== undefined && !isDue(found.current, now)) return found;

@@ -70,7 +70,10 @@ export function distrust(bundle: string, certificatePem: string, now: Date): str
   if (roots.length === 0) return "caBundle is empty";
   const trusted = (certificate: X509Certificate, intermediates: readonly X509Certificate[]): boolean => {
     const issued = (issuer: X509Certificate): boolean =>
-      certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey) && now <= issuer.validToDate;
+      certificate.checkIssued(issuer) &&
+      certificate.verify(issuer.publicKey) &&
+      now >= issuer.validFromDate &&
+      now <= issuer.validToDate;
     if (roots.some((root) => issued(root) || root.fingerprint256 === certificate.fingerprint256)) return true;
     return intermediates.some(
       (issuer, index) => issued(issuer) && trusted(issuer, intermediates.toSpliced(index, 1)),

@@ -2,13 +2,14 @@ import { X509Certificate } from "node:crypto";
 import type { Logger } from "pino";
 import { apiServerUnavailable } from "../errors.ts";
 import { unrefTimers, type Timers } from "../reload.ts";
+import { clockSkewMilliseconds } from "../webhook/tls/authority.ts";
 import type { KeyPair } from "../webhook/tls/key-pair.ts";
 import type { ApiServer, ClusterNames } from "./api-server.ts";
 import { bundleOf, parseCertificates, type Authorities } from "./authorities.ts";
 import { createAuthorityStore } from "./authority-store.ts";
 import { bundlePatch, ownWebhooks, publishedState } from "./ca-bundle.ts";
 import { createReconciler } from "./reconciler.ts";
-import { issueFor, needsCertificate, settleMs } from "./server-certificate.ts";
+import { isIssuedBy, issueFor, needsCertificate, settleMs } from "./server-certificate.ts";
 
 export interface CertificatesOptions {
   readonly api: ApiServer;
@@ -21,7 +22,6 @@ export interface CertificatesOptions {
   readonly onCertificate: (pair: KeyPair) => void;
   readonly observer: CertificatesObserver;
   readonly log: Logger;
-  readonly clock?: () => Date;
   readonly timers?: Timers;
   readonly settleMs?: number;
 }
@@ -37,10 +37,12 @@ export interface CertificatesObserver {
   bundleWritten(): void;
 }
 
-/** Changes that no watch told of are found in this time. By the wall clock, since a suspended machine has no other. Milliseconds. */
+/** Changes that no watch told of are found in this time, and times that have come. Milliseconds. */
 const intervalMs = 10_000;
 /** Two, where entries moved between reading and writing; more, where somebody else writes too. */
 const publishAttempts = 4;
+/** So often in a minute is a fight with somebody, whom we leave the field for a while. */
+const writesAMinute = 10;
 
 /**
  * Keeps this replica's server certificate, the authorities of all replicas, and the caBundle of our webhook in order.
@@ -57,26 +59,37 @@ export function keepCertificates(options: CertificatesOptions): {
   close(): void;
 } {
   const { api, names, observer, log } = options;
-  const clock = options.clock ?? (() => new Date());
   const settle = options.settleMs ?? settleMs;
   const store = createAuthorityStore(api, { validityMs: options.caValidityMs, log });
   const first = Promise.withResolvers<KeyPair>();
   let served: KeyPair | undefined;
   /** Fingerprints of authorities with the time at which they were first seen in the published bundle. */
   let trusted: ReadonlyMap<string, number> = new Map();
+  /** When caBundle was written lately, by performance.now(). */
+  let writes: number[] = [];
 
   async function publish(authorities: Authorities): Promise<readonly string[] | undefined> {
     for (let attempt = 0; attempt < publishAttempts; attempt++) {
       const configuration = await api.readWebhooks();
       if (configuration === undefined) return undefined;
-      const patch = bundlePatch(configuration, names, bundleOf(authorities, clock()));
+      const patch = bundlePatch(configuration, names, bundleOf(authorities, api.now()));
       if (patch.length === 0) return ownWebhooks(configuration, names).map(({ caBundle }) => caBundle);
+      writes = writes.filter((time) => time > performance.now() - 60_000);
+      if (writes.length >= writesAMinute) {
+        const bundles = ownWebhooks(configuration, names).map(({ caBundle }) => caBundle);
+        if (served !== undefined) observer.published(publishedState(bundles, names, served, api.now()));
+        throw apiServerUnavailable(
+          "keep our caBundle",
+          "somebody changes it again and again (see its managedFields)",
+        );
+      }
       if (await api.patchWebhooks(patch)) {
+        writes.push(performance.now());
         observer.bundleWritten();
         log.info({ webhookConfiguration: names.webhookConfiguration }, "published caBundle");
       }
     }
-    throw apiServerUnavailable("keep our caBundle", "somebody else changes it all the time");
+    throw apiServerUnavailable("keep our caBundle", "the patch is refused, or entries move all the time");
   }
 
   function remember(bundles: readonly string[], now: Date): void {
@@ -90,11 +103,13 @@ export function keepCertificates(options: CertificatesOptions): {
   }
 
   async function reconcile(): Promise<void> {
-    const authorities = await store.load(clock());
+    const authorities = await store.load();
     observer.authority(authorities.current.notAfter);
     const bundles = await publish(authorities);
-    remember(bundles ?? [], clock());
-    const now = clock();
+    const now = api.now();
+    remember(bundles ?? [], now);
+    if (served !== undefined)
+      observer.published(readiness(authorities, publishedState(bundles, names, served, now), now));
     const situation = {
       served,
       current: authorities.current,
@@ -102,14 +117,22 @@ export function keepCertificates(options: CertificatesOptions): {
       verified: served !== undefined && publishedState(bundles, names, served, now) === true,
       now,
     };
-    if (served === undefined || needsCertificate(situation, settle)) {
-      const next = await issueFor(authorities.current, names, options.certificateValidityMs, now);
-      options.onCertificate(next);
-      served = next;
-      log.info({ fingerprint: served.fingerprint, notAfter: served.notAfter }, "made a server certificate");
-      first.resolve(served);
-    }
-    observer.published(publishedState(bundles, names, served, clock()));
+    if (served !== undefined && !needsCertificate(situation, settle)) return;
+    const next = await issueFor(authorities.current, names, options.certificateValidityMs, now);
+    options.onCertificate(next);
+    served = next;
+    log.info({ fingerprint: served.fingerprint, notAfter: served.notAfter }, "made a server certificate");
+    first.resolve(served);
+    observer.published(readiness(authorities, publishedState(bundles, names, served, now), now));
+  }
+
+  /** A replica that starts after a change of the authority serves the new one at once, so it waits with being ready. */
+  function readiness({ current, previous }: Authorities, state: true | string, now: Date): true | string {
+    if (state !== true || previous.length === 0 || served === undefined) return state;
+    const age = now.getTime() - current.notBefore.getTime() - clockSkewMilliseconds;
+    return age >= settle || !isIssuedBy(served, current)
+      ? true
+      : "API servers may not have seen the new certificate authority yet";
   }
 
   const reconciler = createReconciler({

@@ -7,6 +7,8 @@ import { createReconciler } from "./reconciler.ts";
 
 /** An upgrade of the control plane is seen in this time. Milliseconds. */
 const intervalMs = 60_000;
+/** The gate is asked for again after so many looks at the same version: the metrics of a large cluster are many. */
+const looksBetweenGates = 10;
 
 /** What the API server does with image volumes. */
 export interface Guard {
@@ -19,6 +21,8 @@ export interface GuardOptions {
   readonly api: Pick<ApiServer, "version" | "featureGate">;
   /** Told after each look: true, or why Pods are refused. */
   readonly onState: (state: true | string) => void;
+  /** Told why nothing is known yet. */
+  readonly onUnknown: (error: unknown) => void;
   readonly log: Logger;
   readonly timers?: Timers;
 }
@@ -27,15 +31,30 @@ export interface GuardOptions {
  * Watches the API server's version, and where that is not enough its feature gate: with the gate off, it would take our
  * volumes out of the Pods again without a word.
  */
-export function guardImageVolumes({ api, onState, log, timers }: GuardOptions): Guard {
+export function guardImageVolumes({ api, onState, onUnknown, log, timers }: GuardOptions): Guard {
   let refusal: NixClosureError | undefined;
   let seen: string | undefined;
+  let known = false;
+
+  let gate: { readonly version: string; readonly state: boolean | undefined; looks: number } | undefined;
+
+  async function askGate(version: string): Promise<boolean | undefined> {
+    if (!needsGate(version)) return undefined;
+    if (gate?.version === version && gate.looks++ < looksBetweenGates) return gate.state;
+    try {
+      gate = { version, state: await api.featureGate(imageVolumeGate), looks: 0 };
+      return gate.state;
+    } catch (error) {
+      log.warn({ err: error }, `feature gate ${imageVolumeGate} cannot be read`);
+      return undefined;
+    }
+  }
 
   async function look(): Promise<void> {
     const version = await api.version();
-    const gate = needsGate(version) ? await api.featureGate(imageVolumeGate) : undefined;
-    const support = supportsImageVolumes(version, gate);
+    const support = supportsImageVolumes(version, await askGate(version));
     refusal = support.refusal === undefined ? undefined : imageVolumesUnsupported(support.refusal);
+    known = true;
     onState(refusal?.message ?? true);
     const now = JSON.stringify([version, support]);
     if (now === seen) return;
@@ -46,7 +65,10 @@ export function guardImageVolumes({ api, onState, log, timers }: GuardOptions): 
 
   const reconciler = createReconciler({
     work: look,
-    onError: (error) => log.warn({ err: error }, "the API server's version is not known, trying again"),
+    onError(error) {
+      log.warn({ err: error }, "the API server's version is not known, trying again");
+      if (!known) onUnknown(error);
+    },
     intervalMs,
     timers: timers ?? unrefTimers,
   });

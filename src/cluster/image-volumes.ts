@@ -50,11 +50,10 @@ function minorOf(version: string): number | undefined {
 }
 
 /**
- * Reads a feature gate from a Kubernetes component's metrics (component-base/metrics/prometheus/feature):
- * `kubernetes_feature_enabled{name="ImageVolume",stage="BETA"} 1`.
+ * A feature gate's state, if this line of a Kubernetes component's metrics has it
+ * (component-base/metrics/prometheus/feature): `kubernetes_feature_enabled{name="ImageVolume",stage="BETA"} 1`.
  */
-export function gateInMetrics(metrics: string, name: string): boolean | undefined {
-  const line = new RegExp(`^kubernetes_feature_enabled\\{[^}]*name="${name}"[^}]*\\} ([01])$`, "m");
-  const value = line.exec(metrics)?.[1];
-  return value === undefined ? undefined : value === "1";
+export function gateInLine(line: string, name: string): boolean | undefined {
+  const value = /^kubernetes_feature_enabled\{(.*)\} ([01])$/.exec(line);
+  return value?.[1]?.split(",").includes(`name="${name}"`) === true ? value[2] === "1" : undefined;
 }

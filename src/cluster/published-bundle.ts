@@ -9,7 +9,7 @@ const intervalMs = 10_000;
 
 /** Watches whether a caBundle that somebody else publishes, for instance cert-manager, verifies what is served. */
 export function watchPublishedBundle(options: {
-  readonly api: Pick<ApiServer, "readWebhooks" | "watch">;
+  readonly api: Pick<ApiServer, "readWebhooks" | "watch" | "now">;
   readonly names: ClusterNames;
   readonly served: () => KeyPair;
   readonly onState: (state: true | string) => void;
@@ -21,7 +21,7 @@ export function watchPublishedBundle(options: {
     async work() {
       const configuration = await api.readWebhooks();
       const bundles = configuration && ownWebhooks(configuration, names).map(({ caBundle }) => caBundle);
-      onState(publishedState(bundles, names, served(), new Date()));
+      onState(publishedState(bundles, names, served(), api.now()));
     },
     onError: (error) => log.warn({ err: error }, "caBundle is not known, trying again"),
     intervalMs,

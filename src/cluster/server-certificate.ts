@@ -13,6 +13,7 @@ export interface CertificateSituation {
   readonly trustedSince: number | undefined;
   /** Whether the published bundle verifies what is served. */
   readonly verified: boolean;
+  /** By the API server's clock. */
   readonly now: Date;
 }
 
@@ -21,6 +22,8 @@ export interface CertificateSituation {
  * a watch that stalls is noticed later. Milliseconds.
  */
 export const settleMs = 30_000;
+/** A certificate that ends so soon is replaced, settled or not: the next look may come too late. Milliseconds. */
+const lastMomentMs = 25_000;
 
 /**
  * Whether to make a new server certificate.
@@ -30,13 +33,16 @@ export const settleMs = 30_000;
  */
 export function needsCertificate(situation: CertificateSituation, settle = settleMs): boolean {
   const { served, current, trustedSince, verified, now } = situation;
-  if (served === undefined || served.notAfter <= now) return true;
-  const issuedByCurrent = new X509Certificate(served.certificatePem).checkIssued(
-    new X509Certificate(current.certificatePem),
-  );
-  if (issuedByCurrent) return isDue(served, now);
+  if (served === undefined || served.notAfter <= now || served.notBefore > now) return true;
+  if (isIssuedBy(served, current)) return isDue(served, now);
   if (trustedSince === undefined) return false;
+  if (served.notAfter.getTime() - now.getTime() < lastMomentMs) return true;
   return !verified || now.getTime() - trustedSince >= settle;
+}
+
+/** Whether an authority, and no other, has made a certificate: no two of ours have the same subject. */
+export function isIssuedBy(pair: KeyPair, authority: Authority): boolean {
+  return new X509Certificate(pair.certificatePem).checkIssued(new X509Certificate(authority.certificatePem));
 }
 
 /** The names by which API servers call a Service, and people try it. */

@@ -22,6 +22,7 @@ export interface PodSpec {
   readonly initContainers?: readonly Container[];
   readonly volumes?: readonly Volume[];
   readonly nodeSelector?: Readonly<Record<string, string>>;
+  readonly os?: { readonly name?: string };
   readonly [field: string]: unknown;
 }
 
@@ -74,6 +75,8 @@ export function parsePod(value: unknown): Pod {
   strings(metadata["annotations"], "metadata.annotations");
   const spec = object(pod["spec"], "spec");
   strings(spec["nodeSelector"], "spec.nodeSelector");
+  if (spec["os"] !== undefined && spec["os"] !== null)
+    optionalString(object(spec["os"], "spec.os")["name"], "spec.os.name");
   for (const [i, { image }] of named(spec["volumes"], "spec.volumes", "name").entries()) {
     if (image === undefined || image === null) continue;
     const where = `spec.volumes[${i}].image`;

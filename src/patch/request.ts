@@ -1,4 +1,10 @@
-import { baseImageUnknown, containerUnknown, type NixClosureError, throwTogether } from "../errors.ts";
+import {
+  baseImageUnknown,
+  containerUnknown,
+  type NixClosureError,
+  osUnsupported,
+  throwTogether,
+} from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import {
   annotationKeys,
@@ -44,7 +50,8 @@ export interface PodRequest {
 /**
  * Reads what a Pod asks for.
  * @returns undefined if it asks for no closure.
- * @throws one error that holds all that is wrong: those of parseAnnotations, containerUnknown, baseImageUnknown.
+ * @throws one error that holds all that is wrong: those of parseAnnotations, containerUnknown, baseImageUnknown,
+ * osUnsupported.
  */
 export function readRequest(pod: Pod, known: KnownSources): PodRequest | undefined {
   const errors: NixClosureError[] = [];
@@ -74,6 +81,8 @@ export function readRequest(pod: Pod, known: KnownSources): PodRequest | undefin
     if (image !== baseImagePlaceholder && /^nix\.closure(\/|:|@|$)/.test(image))
       errors.push(baseImageUnknown(name, image));
   }
+  const os = pod.spec.os?.name ?? pod.spec.nodeSelector?.["kubernetes.io/os"] ?? "linux";
+  if (os !== "linux") errors.push(osUnsupported(os));
   throwTogether(errors);
 
   const requests = containers.flatMap(({ name }) => requestOf(name, annotations));

@@ -7,17 +7,18 @@ import { guardImageVolumes, type Guard } from "../cluster/guard.ts";
 import { connectToCluster } from "../cluster/kubernetes-client.ts";
 import { watchPublishedBundle } from "../cluster/published-bundle.ts";
 import type { ClusterConfig } from "../config.ts";
-import { shuttingDown } from "../errors.ts";
+import { apiServerUnavailable, NixClosureError, shuttingDown } from "../errors.ts";
 import type { KeyPair } from "../webhook/tls/key-pair.ts";
 import type { CertificateSource } from "./certificate-files.ts";
 
 /** What the webhook has of the cluster that it works for. */
 export interface Cluster {
-  readonly guard: Guard;
+  readonly guard: Pick<Guard, "refusal">;
   /** A certificate of our own; it waits until the API server answers, or `signal` says that nobody wants it any more. */
   openCertificate(onCertificate: (pair: KeyPair) => void): Promise<CertificateSource>;
   /** Watches whether what somebody else publishes verifies what is served. */
   watchBundle(served: () => KeyPair): { check(): void; close(): void };
+  close(): void;
 }
 
 export interface ClusterOptions {
@@ -42,16 +43,22 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
     health.set("caBundle", state);
     metrics.bundleTrusted(state === true);
   };
+  const guard = guardImageVolumes({
+    api,
+    log,
+    onState(state) {
+      // Still ready: only a ready replica can tell people why their Pods are refused.
+      health.set("kubernetes", true, state === true ? undefined : state);
+      metrics.imageVolumes(state === true);
+    },
+    onUnknown: (error) => health.set("kubernetes", messageOf(error)),
+  });
   return {
-    guard: guardImageVolumes({
-      api,
-      log,
-      onState(state) {
-        // Still ready: only a ready replica can tell people why their Pods are refused.
-        health.set("kubernetes", true, state === true ? undefined : state);
-        metrics.imageVolumes(state === true);
-      },
-    }),
+    guard,
+    close() {
+      guard.close();
+      api.close();
+    },
     async openCertificate(onCertificate) {
       const { caValidityMs, certificateValidityMs } = config;
       let initial: KeyPair | undefined;
@@ -71,7 +78,8 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
           failed(error) {
             metrics.apiServerFailed();
             // What was good once stays good while the API server is away: it asks for nothing meanwhile.
-            if (published !== true) health.set("caBundle", messageOf(error));
+            const isAway = error instanceof NixClosureError && error.kind === apiServerUnavailable;
+            if (published !== true || !isAway) onPublished(messageOf(error));
           },
           bundleWritten: () => metrics.bundleWritten(),
         },

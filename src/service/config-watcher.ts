@@ -9,6 +9,7 @@ const fixedAtStart: Readonly<Record<string, (config: Config) => unknown>> = {
   "registry.listen": ({ registry }) => registry.listen,
   "registry.blobs": ({ registry }) => registry.blobs,
   webhook: ({ webhook }) => webhook,
+  cluster: ({ cluster }) => cluster,
   admin: ({ admin }) => admin,
   log: ({ log }) => log,
 };

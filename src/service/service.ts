@@ -80,7 +80,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         log,
         signal: options.signal,
       }));
-    if (cluster !== undefined) ending.last.push(() => cluster.guard.close());
+    if (cluster !== undefined) ending.last.push(() => cluster.close());
     const refusal = () => cluster?.guard.refusal();
     let admission = createAdmission(resolver, admissionSettings(config), refusal);
     const bound: { webhook?: number; registry?: number } = {};

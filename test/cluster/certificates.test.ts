@@ -18,7 +18,7 @@ const names = {
 };
 const hourMs = 3_600_000;
 
-/** A clock that is moved by hand; all replicas of a test have the same. */
+/** The API server's clock, moved by hand: the one that certificates are made by. */
 class Clock {
   at = new Date("2026-12-01T12:00:00Z");
   readonly now = (): Date => this.at;
@@ -27,8 +27,9 @@ class Clock {
   }
 }
 
-async function openApi(): Promise<FakeApiServer> {
+async function openApi(clock = new Clock()): Promise<FakeApiServer> {
   const api = await FakeApiServer.start();
+  api.clock = clock.now;
   onTestFinished(() => api[Symbol.asyncDispose]());
   api.installWebhooks();
   return api;
@@ -46,8 +47,30 @@ interface Replica {
   distrust(): string | undefined;
 }
 
+/** An authority with a key on the curve P-256, valid until 2036, as openssl makes it. */
+const foreignAuthority = {
+  "ca.crt": `-----BEGIN CERTIFICATE-----
+MIIBgDCCASWgAwIBAgIUB3rA/UJtjpxhG4Cp4DTVqfZ4Dr8wCgYIKoZIzj0EAwIw
+FTETMBEGA1UEAwwKY29tcGFueSBDQTAeFw0yNjExMjQxMjMxNDVaFw0zNjExMjEx
+MjMxNDVaMBUxEzARBgNVBAMMCmNvbXBhbnkgQ0EwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAT4gQVDGnJFx+YeXMeLZd2DY2zEzzjwC2rxwIZZSUzDQleQMBKV/yUt
++V+wXmaXp8Hsb8GnMdgwHoCi6hhgOuoYo1MwUTAdBgNVHQ4EFgQUO+JIfFXa+GdQ
+t6b0OwURCINooJUwHwYDVR0jBBgwFoAUO+JIfFXa+GdQt6b0OwURCINooJUwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEAkO2SOGctCcx8Uv9dDlPr
+UD2Uao1Z40jemUUzwI7Im5ICIQCgzkO6k7AJIIe/D8pztKXiiCsnxK6iny/R6Bgu
+RiFCLw==
+-----END CERTIFICATE-----
+`,
+  "ca.key": `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgdG+rQwwKyq4ptXxO
+zV30IDpbzue+uLzHwG604crhCOKhRANCAAT4gQVDGnJFx+YeXMeLZd2DY2zEzzjw
+C2rxwIZZSUzDQleQMBKV/yUt+V+wXmaXp8Hsb8GnMdgwHoCi6hhgOuoY
+-----END PRIVATE KEY-----
+`,
+};
+
 /** A replica of the webhook, as far as its certificates go; its wait for API servers is an hour of the clock. */
-async function startReplica(api: FakeApiServer, clock: Clock): Promise<Replica> {
+async function startReplica(api: FakeApiServer): Promise<Replica> {
   process.env["KUBECONFIG"] = api.kubeconfig;
   const replica: Replica = {
     served: undefined,
@@ -55,10 +78,11 @@ async function startReplica(api: FakeApiServer, clock: Clock): Promise<Replica> 
     state: "nothing yet",
     failures: 0,
     rounds: 0,
-    distrust: () => distrust(api.bundles.at(-1) ?? "", replica.served?.certificatePem ?? "", clock.at),
+    distrust: () => distrust(api.bundles.at(-1) ?? "", replica.served?.certificatePem ?? "", api.clock()),
   };
+  const cluster = await connectToCluster(names);
   const keeper = keepCertificates({
-    api: await connectToCluster(names),
+    api: cluster,
     names,
     caValidityMs: 90 * hourMs,
     certificateValidityMs: 30 * hourMs,
@@ -76,12 +100,14 @@ async function startReplica(api: FakeApiServer, clock: Clock): Promise<Replica> 
       bundleWritten: () => undefined,
     },
     log: createLogger({ level: "silent" }),
-    clock: clock.now,
     // The pace of a real one, made a hundred times as fast.
     timers: { after: (milliseconds, action) => unrefTimers.after(milliseconds / 100, action) },
     settleMs: hourMs,
   });
-  onTestFinished(() => keeper.close());
+  onTestFinished(() => {
+    keeper.close();
+    cluster.close();
+  });
   return replica;
 }
 
@@ -90,11 +116,11 @@ const current = (api: FakeApiServer): X509Certificate => new X509Certificate(api
 
 describe("several replicas that start at once", () => {
   test("agree on one authority, and each serves a certificate of its own that the published bundle verifies", async () => {
-    const api = await openApi();
     const clock = new Clock();
+    const api = await openApi(clock);
     let go = (): void => undefined;
     api.pause = new Promise((resolve) => (go = resolve));
-    const replicas = await Promise.all([1, 2, 3, 4].map(() => startReplica(api, clock)));
+    const replicas = await Promise.all([1, 2, 3, 4].map(() => startReplica(api)));
     go();
     await until(() => replicas.every(({ state }) => state === true));
 
@@ -112,7 +138,7 @@ describe("several replicas that start at once", () => {
   test("wait for an API server that does not answer yet", async () => {
     const api = await openApi();
     api.broken = 500;
-    const replica = await startReplica(api, new Clock());
+    const replica = await startReplica(api);
     await until(() => replica.failures > 1);
     expect(replica.served).toBeUndefined();
     api.broken = undefined;
@@ -123,7 +149,7 @@ describe("several replicas that start at once", () => {
 describe("the published bundle", () => {
   test("is put back when the manifest is applied again, without a new certificate, and nothing else is touched", async () => {
     const api = await openApi();
-    const replica = await startReplica(api, new Clock());
+    const replica = await startReplica(api);
     await until(() => replica.state === true);
     const theirs = {
       name: "a.example.com",
@@ -136,10 +162,25 @@ describe("the published bundle", () => {
     expect(replica.pairs).toHaveLength(1);
   });
 
+  test("is left alone for a while when somebody else writes it again and again", async () => {
+    const api = await openApi();
+    const replica = await startReplica(api);
+    await until(() => replica.state === true);
+    const writes = (): number => api.requests.filter((line) => line.startsWith("PATCH ")).length;
+    for (let times = 0; times < 40 && replica.state === true; times++) {
+      const before = writes();
+      api.installWebhooks();
+      await until(() => writes() > before || replica.state !== true);
+    }
+    expect(replica.state).toBe("caBundle is empty");
+    expect(writes()).toBeLessThan(15);
+    expect(replica.failures).toBeGreaterThan(0);
+  });
+
   test("cannot be written while there is no configuration, and the replica says so", async () => {
     const api = await openApi();
     api.objects.clear();
-    const replica = await startReplica(api, new Clock());
+    const replica = await startReplica(api);
     await until(() => replica.state === "there is no MutatingWebhookConfiguration nix-closure");
     api.installWebhooks();
     await until(() => replica.state === true);
@@ -148,9 +189,9 @@ describe("the published bundle", () => {
 
 describe("a change of the authority", () => {
   test("comes before its end; every certificate is believed at all times; the old one leaves at its own end", async () => {
-    const api = await openApi();
     const clock = new Clock();
-    const replicas = await Promise.all([startReplica(api, clock), startReplica(api, clock)]);
+    const api = await openApi(clock);
+    const replicas = await Promise.all([startReplica(api), startReplica(api)]);
     await until(() => replicas.every(({ state }) => state === true));
     const first = current(api);
     /** Both have seen things as they are at this time: one round may have begun before. */
@@ -190,9 +231,9 @@ describe("a change of the authority", () => {
   });
 
   test("can be asked for by deleting the Secret; the old one is believed meanwhile", async () => {
-    const api = await openApi();
     const clock = new Clock();
-    const replica = await startReplica(api, clock);
+    const api = await openApi(clock);
+    const replica = await startReplica(api);
     await until(() => replica.state === true);
     const first = current(api);
     api.deleteSecret();
@@ -207,9 +248,9 @@ describe("a change of the authority", () => {
   });
 
   test("that cannot be written leaves the old one signing", async () => {
-    const api = await openApi();
     const clock = new Clock();
-    const replica = await startReplica(api, clock);
+    const api = await openApi(clock);
+    const replica = await startReplica(api);
     await until(() => replica.state === true);
     const first = current(api);
     api.readOnly = true;
@@ -224,14 +265,42 @@ describe("a change of the authority", () => {
     await until(() => current(api).fingerprint256 !== first.fingerprint256);
   });
 
+  test("comes again when the API server's clock was ahead for a while", async () => {
+    const clock = new Clock();
+    const api = await openApi(clock);
+    const replicas = await Promise.all([startReplica(api), startReplica(api)]);
+    await until(() => replicas.every(({ state }) => state === true));
+    const right = clock.at;
+    clock.forward(10_000 * hourMs);
+    const ahead = current(api).fingerprint256;
+    await until(() => current(api).fingerprint256 !== ahead);
+    clock.at = right;
+    await until(() => current(api).validFromDate <= right);
+    await until(() => replicas.every((replica) => replica.distrust() === undefined));
+  });
+
+  test("by one that cannot sign here is undone", async () => {
+    const api = await openApi();
+    const replica = await startReplica(api);
+    await until(() => replica.state === true);
+    const first = current(api);
+    // An administrator's own, with another kind of key.
+    api.setSecret(foreignAuthority);
+    await until(() => current(api).publicKey.asymmetricKeyType === "rsa");
+    await until(() =>
+      parseCertificates(api.bundles[0] ?? "").some((each) => each.fingerprint256 === first.fingerprint256),
+    );
+    await until(() => replica.distrust() === undefined);
+  });
+
   test.for<[string, Readonly<Record<string, string>>]>([
     ["nothing", {}],
     ["nonsense", { "ca.crt": "x", "ca.key": "y" }],
     ["half a pair", { "ca.crt": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" }],
   ])("mends a Secret that holds %s", async ([, data]) => {
-    const api = await openApi();
     const clock = new Clock();
-    const replica = await startReplica(api, clock);
+    const api = await openApi(clock);
+    const replica = await startReplica(api);
     await until(() => replica.state === true);
     api.setSecret(data);
     await until(() => parseCertificates(api.bundles[0] ?? "").length === 2);

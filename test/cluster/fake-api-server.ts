@@ -22,11 +22,15 @@ export class FakeApiServer implements AsyncDisposable {
   readonly objects = new Map<string, KubernetesObject>();
   /** "GET /path", in the order of arrival; watches are "WATCH /path". */
   readonly requests: string[] = [];
-  gitVersion = "v1.36.3";
-  /** The page of /metrics; undefined: not permitted. */
-  metrics: string | undefined;
+  version: Readonly<Record<string, string>> = { major: "1", minor: "36", gitVersion: "v1.36.3" };
+  /** The server's clock. */
+  clock = (): Date => new Date();
+  /** The page of /metrics, or the status of its refusal. */
+  metrics: string | number = 403;
   /** While set, every request is answered with this status. */
   broken: number | undefined;
+  /** While true, requests get no answer. */
+  silent = false;
   /** While true, whatever would change something is forbidden. */
   readOnly = false;
   /** A moment between a request and its work, for races. */
@@ -79,6 +83,11 @@ export class FakeApiServer implements AsyncDisposable {
     this.#changed(`${secretPath}/nix-closure-ca`);
   }
 
+  /** Tells who watches the Secret that something is new. */
+  touch(): void {
+    this.#changed(`${secretPath}/nix-closure-ca`);
+  }
+
   setSecret(data: Readonly<Record<string, string>>): void {
     this.#store(`${secretPath}/nix-closure-ca`, { metadata: { name: "nix-closure-ca" }, stringData: data });
   }
@@ -105,6 +114,7 @@ export class FakeApiServer implements AsyncDisposable {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "", "http://fake");
     const path = url.pathname;
+    response.setHeader("date", this.clock().toUTCString());
     let body = "";
     for await (const chunk of request) body += String(chunk);
     const watch = url.searchParams.get("watch") === "true";
@@ -115,17 +125,20 @@ export class FakeApiServer implements AsyncDisposable {
     };
     const refuse = (status: number, message: string): void =>
       send(status, { kind: "Status", message, code: status });
+    if (this.silent) return;
     if (this.broken !== undefined) return refuse(this.broken, "the server is broken for a test");
     if (this.readOnly && request.method !== "GET") return refuse(403, "forbidden for a test");
-    if (path === "/version") return send(200, { major: "1", minor: "36", gitVersion: this.gitVersion });
+    if (path === "/version") return send(200, this.version);
     if (path === "/metrics") {
-      if (this.metrics === undefined) return refuse(403, "metrics are forbidden");
+      if (typeof this.metrics === "number") return refuse(this.metrics, "there are no metrics");
       response.writeHead(200).end(this.metrics);
       return;
     }
     if (watch) {
       const name = (url.searchParams.get("fieldSelector") ?? "").replace("metadata.name=", "");
       response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
+      const present = this.objects.get(`${path}/${name}`);
+      if (present !== undefined) response.write(`${JSON.stringify({ type: "ADDED", object: present })}\n`);
       const entry = { path: `${path}/${name}`, response };
       this.#watches.add(entry);
       response.on("close", () => this.#watches.delete(entry));

@@ -92,10 +92,66 @@ describe("a webhook in a cluster", () => {
   });
 });
 
+describe("an API server that hangs", () => {
+  test("does not keep the webhook from ending", async () => {
+    const api = await openApi();
+    const webhook = await startWebhook();
+    await until(async () => (await webhook.admin("/readyz")).status === 200);
+    api.silent = true;
+    const seen = api.requests.length;
+    api.touch();
+    await until(() => api.requests.length > seen);
+    const started = performance.now();
+    await webhook.service.close();
+    expect(performance.now() - started).toBeLessThan(2_000);
+  });
+});
+
+describe("the feature gate", () => {
+  test.for<
+    [gitVersion: string, extra: Readonly<Record<string, string>>, metrics: string | number, readyz: string]
+  >([
+    ["v1.35.4", {}, 503, "[+]kubernetes ok"],
+    ["v1.35.4", {}, 403, "[+]kubernetes ok"],
+    [
+      "v1.35.4",
+      {},
+      'kubernetes_feature_enabled{name="ImageVolume",stage="BETA"} 0',
+      "[!]kubernetes: Kubernetes v1.35.4 drops",
+    ],
+    ["v1.34.9", {}, 403, "[!]kubernetes: Kubernetes v1.34.9 drops image volumes unless"],
+    ["v1.34.9", {}, 'kubernetes_feature_enabled{name="ImageVolume",stage="BETA"} 1', "[+]kubernetes ok"],
+    ["v1.36.3", { emulationMajor: "1", emulationMinor: "36" }, 403, "[+]kubernetes ok"],
+    [
+      "v1.36.3",
+      { emulationMajor: "1", emulationMinor: "34" },
+      403,
+      "[!]kubernetes: Kubernetes v1.34 (emulated by v1.36.3) drops",
+    ],
+  ])("of %s %j with metrics %j: %s", async ([gitVersion, extra, metrics, readyz]) => {
+    const api = await openApi();
+    api.version = { major: "1", minor: "0", gitVersion, ...extra };
+    api.metrics = metrics;
+    const webhook = await startWebhook();
+    await until(async () => !(await body(webhook)).includes("not yet known"));
+    expect(await body(webhook)).toContain(readyz);
+  });
+});
+
+test("a webhook that nothing tells where its API server is does not start, and says so", async () => {
+  process.env["KUBECONFIG"] = "";
+  process.env["HOME"] = "/nonexistent";
+  const files = await makeFiles(undefined);
+  await files.writeConfig(files.config({ cluster: {}, webhook: { listen: "127.0.0.1:0" } }));
+  await expect(run(files, "webhook")).rejects.toThrow(
+    /the API server could not be found: neither KUBECONFIG/,
+  );
+});
+
 describe("an API server that drops image volumes", () => {
   test("gets denials in words from a webhook that stays ready, until it is upgraded", async () => {
     const api = await openApi();
-    api.gitVersion = "v1.34.9";
+    api.version = { major: "1", minor: "34", gitVersion: "v1.34.9" };
     api.metrics = 'kubernetes_feature_enabled{name="ImageVolume",stage="BETA"} 0\n';
     const webhook = await startWebhook();
     await until(async () => (await webhook.admin("/readyz")).status === 200);
