@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { createMetrics } from "../../src/admin/metrics.ts";
+import { parseConfig } from "../../src/config.ts";
 import { chart } from "./chart.ts";
 
 interface Rule {
@@ -30,6 +31,14 @@ test.for(rules)("$alert is about metrics that there are", async ({ expr, labels,
   }
   expect(["critical", "warning"]).toContain(labels.severity);
   expect(annotations.summary).toMatch(/^[A-Z].*\.$/);
+});
+
+test("a certificate that is renewed in time alerts nobody", () => {
+  const { expr } = rules.find(({ alert }) => alert === "NixClosureCertificateEnds")!;
+  const seconds = Number(/< ([0-9]+)$/.exec(expr)?.[1]);
+  const { cluster } = parseConfig("cluster: {}", "defaults");
+  // The last third begins with the renewal (src/cluster/authorities.ts).
+  expect(seconds).toBeLessThan(cluster!.certificateValidityMs / 1000 / 3);
 });
 
 test("alerts have names of their own", () => {

@@ -101,6 +101,15 @@ describe.skipIf(tools === undefined)(
       );
     });
 
+    test("the next certificate of the authority verifies what the one before it signed", () => {
+      const { spec } = findObject(render(certManager), "Certificate", "nix-closure-authority");
+      expect(spec).toMatchObject({
+        isCA: true,
+        commonName: "nix-closure",
+        privateKey: { algorithm: "ECDSA", size: 256, rotationPolicy: "Never" },
+      });
+    });
+
     test("credentials of caches are where the configuration looks for them, in both parts", () => {
       for (const { spec } of podSpecs(render({ credentialsSecret: "caches" }))) {
         expect(spec.volumes).toContainEqual({ name: "credentials", secret: { secretName: "caches" } });

@@ -20,10 +20,11 @@ describe.skipIf(tools === undefined)(`chart${tools === undefined ? ` (${toolsMis
     expect(restrictedProblems(webhook)).toEqual([]);
     expect(restrictedProblems(registry)).toEqual(["hostNetwork", "hostPort 5417", "hostPort 5418"]);
     for (const container of [only(webhook), only(registry)]) {
-      expect(container.resources?.requests).toEqual({ cpu: "100m", memory: "128Mi" });
-      expect(Object.keys(container.resources?.limits ?? {})).toEqual(["memory"]);
+      expect(container.resources?.requests).toEqual({ cpu: "100m", memory: "192Mi" });
       expect(container.securityContext?.readOnlyRootFilesystem).toBe(true);
     }
+    expect(only(webhook).resources?.limits).toEqual({ memory: "512Mi" });
+    expect(only(registry).resources?.limits).toEqual({ memory: "1Gi" });
   });
 
   test("namespaces are labelled for the Pods in them", () => {
@@ -110,11 +111,11 @@ describe.skipIf(tools === undefined)(`chart${tools === undefined ? ` (${toolsMis
     },
   );
 
-  test("a directory of the node is given to the registry's user by CHOWN alone", () => {
-    const spec = podOf(render({ registry: { hostPath: "/data" } }), "nix-closure-registry");
+  test("a directory of our own on the node is given to the registry's user by CHOWN alone", () => {
+    const spec = podOf(render({ registry: { hostPath: "/var/lib" } }), "nix-closure-registry");
     expect(spec.volumes).toContainEqual({
       name: "blobs",
-      hostPath: { path: "/data", type: "DirectoryOrCreate" },
+      hostPath: { path: "/var/lib/nix-closure", type: "DirectoryOrCreate" },
     });
     const [init] = spec.initContainers ?? [];
     expect(init?.command).toEqual(["chown", "65532:65532", "/var/lib/nix-closure"]);

@@ -7,7 +7,8 @@ const label = { "nix-closure.test/policy-cases": "true" } as const;
 
 /**
  * The two policies with the values of the cases, for a real API server where nix-closure may be installed too: they
- * have other names, are bound to namespaces of their own, and are about another annotation and another port.
+ * have other names, are bound to namespaces of their own, and are about another annotation, another port and other
+ * image IDs.
  * @returns what is to be applied before the cases' Pods of before are created, and after that.
  */
 export function isolatedPolicies(helm: string): {
@@ -55,10 +56,13 @@ export function isolatedNamespace(namespace: string): string {
   return prefix + namespace;
 }
 
-/** A Pod or a policy, about the annotation and the port of the isolated policies. */
+/** A Pod or a policy, about the annotation, the port and the image IDs of the isolated policies. */
 export function isolate<T>(value: T): T {
   const text = JSON.stringify(value)
     .replaceAll(/nix(\.|\[\.\])closure/g, "isolated-nix$1closure")
-    .replaceAll("5417", "5499");
+    .replaceAll("5417", "5499")
+    // Image IDs: in a Pod, and in the policy's expression for them.
+    .replaceAll(/"(sha256:[0-9a-f]+|[0-9a-f]{64})"/g, '"isolated-$1"')
+    .replaceAll("^(?:sha256:", "^isolated-(?:sha256:");
   return JSON.parse(text) as T;
 }

@@ -5,7 +5,7 @@
 
 import { annotated, imageVolume, pod, stock, type CasePod, type PolicyCase } from "./case-pods.ts";
 import { annotationCases, mountCases } from "./injected-cases.ts";
-import { referenceCases, updateCases } from "./reference-cases.ts";
+import { imageIdCases, referenceCases, updateCases } from "./reference-cases.ts";
 
 export { policyNames, type CasePod, type PolicyCase, type PolicyName } from "./case-pods.ts";
 
@@ -25,6 +25,7 @@ export const policyCases: readonly PolicyCase[] = [
   ...annotationCases,
   ...mountCases,
   ...referenceCases,
+  ...imageIdCases,
   ...updateCases,
 ];
 

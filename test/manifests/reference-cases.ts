@@ -32,6 +32,34 @@ const foreignHosts: readonly string[] = [
   "registry.example.com/localhost:5417",
 ];
 
+/** What the container runtime would look up among the images that the node has. */
+const imageIds: readonly string[] = [
+  `sha256:${"0123456789abcdef".repeat(4)}`,
+  "sha256:0123456789ab",
+  "sha256:0",
+  "0123456789abcdef".repeat(4),
+];
+
+/** Images with names of their own, however much they look like an ID. */
+const likeIds: readonly string[] = [
+  "deadbeef",
+  "0123456789ab",
+  "cafe:1",
+  "a".repeat(63),
+  `${"a".repeat(64)}:1`,
+  "sha256:v1",
+  "library/sha256:0123456789ab",
+  "registry.example.com/sha256:0123456789ab",
+  `debian@sha256:${"a".repeat(64)}`,
+  `sha256@sha256:${"a".repeat(64)}`,
+  `registry.example.com/debian:13@sha256:${"a".repeat(64)}`,
+];
+
+const byId = {
+  by: "nix-closure-references",
+  message: /^the image \S+ is named by its ID, .*; name it by its repository, with a tag or a digest$/,
+} as const;
+
 const teamImage = `team/path/${hash}:1`;
 
 /** Which images of our registry a Pod may name. */
@@ -112,6 +140,66 @@ export const referenceCases: readonly PolicyCase[] = [
       message:
         /^the image localhost:5417\/team\/path\/\w+:1 is of the source team, and Pods of the namespace shop may use/,
     },
+  },
+];
+
+/** IDs take an image from whatever source it came. */
+export const imageIdCases: readonly PolicyCase[] = [
+  ...imageIds.flatMap((image): readonly PolicyCase[] => [
+    {
+      name: `an ID as a container's image: ${image}`,
+      ...create,
+      pod: pod({ containers: [{ name: "app", image }] }),
+      refused: byId,
+    },
+    {
+      name: `an ID in a volume: ${image}`,
+      ...create,
+      pod: pod({ volumes: [imageVolume(image)] }),
+      refused: byId,
+    },
+  ]),
+  {
+    name: "an ID as an init container's image",
+    ...create,
+    pod: pod({ initContainers: [{ name: "init", image: imageIds[0]! }] }),
+    refused: byId,
+  },
+  ...likeIds.map((image) => ({
+    name: `an image that is named like an ID: ${image}`,
+    ...create,
+    pod: pod({ containers: [{ name: "app", image }], volumes: [imageVolume(image)] }),
+  })),
+  {
+    name: "a Pod that names an ID since before may still change",
+    operation: "UPDATE",
+    namespace: "shop",
+    before: pod({ containers: [{ name: "app", image: imageIds[0]! }] }, { "example.com/x": "1" }),
+    pod: pod({ containers: [{ name: "app", image: imageIds[0]! }] }),
+  },
+  {
+    name: "a container's image that becomes an ID",
+    operation: "UPDATE",
+    namespace: "shop",
+    before: pod({}),
+    pod: pod({ containers: [{ name: "app", image: imageIds[1]! }] }),
+    refused: byId,
+  },
+  {
+    name: "an ID that becomes another one",
+    operation: "UPDATE",
+    namespace: "shop",
+    before: pod({ containers: [{ name: "app", image: imageIds[0]! }] }),
+    pod: pod({ containers: [{ name: "app", image: imageIds[1]! }] }),
+    refused: byId,
+  },
+  {
+    name: "an ephemeral container with an ID",
+    operation: "EPHEMERAL",
+    namespace: "shop",
+    before: pod({}),
+    pod: pod({ ephemeralContainers: [{ name: "debug", image: imageIds[0]! }] }),
+    refused: byId,
   },
 ];
 

@@ -1,9 +1,9 @@
-{{/* Labels of every object of a part: the argument is {part, root}. */}}
+{{/* Labels of every object of a part: the argument is {part, root}, and `more` if this object has labels of its own. */}}
 {{- define "nix-closure.labels" -}}
 {{ include "nix-closure.selector" . }}
 app.kubernetes.io/part-of: nix-closure
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-{{- with .root.Values.commonLabels }}
+{{- with merge (dict) (.more | default dict) (.root.Values.commonLabels | default dict) }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -12,6 +12,14 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 {{- define "nix-closure.selector" -}}
 app.kubernetes.io/name: nix-closure
 app.kubernetes.io/component: {{ .part }}
+{{- end }}
+
+{{/* The namespace of each part that there is, as YAML. */}}
+{{- define "nix-closure.namespaces" -}}
+webhook: {{ .Release.Namespace | quote }}
+{{- if .Values.registry.enabled }}
+registry: {{ .Values.registry.namespace | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "nix-closure.image" -}}

@@ -1,13 +1,9 @@
-{{/*
-CEL: the image references of a Pod that lie on our registry, as a list of strings. The argument is {object, hosts}:
-the variable that holds the Pod, and the regular expression of nix-closure.hosts.
-*/}}
-{{- define "nix-closure.references" -}}
-((has({{ .object }}.spec.volumes) ? {{ .object }}.spec.volumes.filter(v, has(v.image) && has(v.image.reference)).map(v, v.image.reference) : []) +
-{{ .object }}.spec.containers.filter(c, has(c.image)).map(c, c.image) +
-(has({{ .object }}.spec.initContainers) ? {{ .object }}.spec.initContainers.filter(c, has(c.image)).map(c, c.image) : []) +
-(has({{ .object }}.spec.ephemeralContainers) ? {{ .object }}.spec.ephemeralContainers.filter(c, has(c.image)).map(c, c.image) : [])
-).filter(reference, reference.matches({{ .hosts }}))
+{{/* CEL: all image references of a Pod, as a list of strings. The argument is the variable that holds the Pod. */}}
+{{- define "nix-closure.images" -}}
+(has({{ . }}.spec.volumes) ? {{ . }}.spec.volumes.filter(v, has(v.image) && has(v.image.reference)).map(v, v.image.reference) : []) +
+{{ . }}.spec.containers.filter(c, has(c.image)).map(c, c.image) +
+(has({{ . }}.spec.initContainers) ? {{ . }}.spec.initContainers.filter(c, has(c.image)).map(c, c.image) : []) +
+(has({{ . }}.spec.ephemeralContainers) ? {{ . }}.spec.ephemeralContainers.filter(c, has(c.image)).map(c, c.image) : [])
 {{- end }}
 
 {{/*
