@@ -34,9 +34,10 @@ const lastMomentMs = 25_000;
 export function needsCertificate(situation: CertificateSituation, settle = settleMs): boolean {
   const { served, current, trustedSince, verified, now } = situation;
   if (served === undefined || served.notAfter <= now || served.notBefore > now) return true;
-  if (isIssuedBy(served, current)) return isDue(served, now);
+  const endsSoon = served.notAfter.getTime() - now.getTime() < lastMomentMs;
+  if (isIssuedBy(served, current)) return endsSoon || isDue(served, now);
   if (trustedSince === undefined) return false;
-  if (served.notAfter.getTime() - now.getTime() < lastMomentMs) return true;
+  if (endsSoon) return true;
   return !verified || now.getTime() - trustedSince >= settle;
 }
 

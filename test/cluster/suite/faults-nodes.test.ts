@@ -23,7 +23,7 @@ import { answeringReplica, registryOn, spreadWebhook } from "./product.ts";
 
 const namespace = "suite-faults-nodes";
 /** So long a node stays switched off: shorter than the time after which Kubernetes sees it. Milliseconds. */
-const downMs = 15_000;
+const downMs = 10_000;
 const program = ["python3", "-c", "import ssl, sqlite3; print(ssl.OPENSSL_VERSION)"];
 
 let worker = "";
@@ -105,7 +105,7 @@ describe("during a pull", () => {
 describe("while Pods start", () => {
   test.each(["kubelet", "containerd"])("%s is restarted", async (service) => {
     await forgetImages(worker);
-    const names = [1, 2, 3].map((number) => `${service}-${number}`);
+    const names = [1, 2].map((number) => `${service}-${number}`);
     const outcome = await underFault({
       name: `${service} restarted`,
       namespace,

@@ -50,30 +50,28 @@ export function closureMounts(pod: InjectedPod, container: string): readonly str
     .toSorted();
 }
 
-/** Creates nothing: waits until Pods have ended, all of them well. @throws Error about the first that has not */
+/** Waits until Pods have ended, all of them well. @throws Error about one that has not, with its status and events */
 export async function waitForAll(
   namespace: string,
   names: readonly string[],
   deadlineMs = 120_000,
 ): Promise<readonly InjectedPod[]> {
+  let ended: readonly InjectedPod[] = [];
   // One question for all of them: a kubectl for each Pod would keep a small machine busy.
-  const pods = await waitFor(
-    `the end of ${names.join(", ")}`,
-    async () => {
-      const all = await list<InjectedPod>("pods", namespace);
-      const ended = names.map((name) =>
-        all.find(
-          ({ metadata, status }) =>
-            metadata.name === name && ["Succeeded", "Failed"].includes(status.phase ?? ""),
-        ),
-      );
-      return ended.every((pod) => pod !== undefined) ? ended : undefined;
-    },
-    { deadlineMs, everyMs: 500 },
-  ).catch(() => []);
-  const well = pods.filter(({ status }) => status.phase === "Succeeded");
-  const missing = names.find((name) => !well.some(({ metadata }) => metadata.name === name));
-  // Its error has the Pod's status and events.
-  if (missing !== undefined) await waitForSuccess(namespace, missing, 0);
-  return well;
+  const look = async (): Promise<boolean> => {
+    const pods = await list<InjectedPod>("pods", namespace);
+    ended = pods.filter(
+      ({ metadata, status }) =>
+        names.includes(metadata.name) && ["Succeeded", "Failed"].includes(status.phase ?? ""),
+    );
+    return ended.length === names.length;
+  };
+  await waitFor(`the end of ${names.join(", ")}`, look, { deadlineMs, everyMs: 500 }).catch(() => false);
+  return Promise.all(
+    names.map(async (name) => {
+      const found = ended.find(({ metadata }) => metadata.name === name);
+      if (found?.status.phase === "Succeeded") return found;
+      return (await waitForSuccess(namespace, name, 0)) as InjectedPod;
+    }),
+  );
 }

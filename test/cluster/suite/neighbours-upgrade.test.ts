@@ -20,7 +20,7 @@ import {
   restrictedNamespace,
 } from "./kubectl.ts";
 import { docker } from "./node.ts";
-import { annotatedPod, roots } from "./pods.ts";
+import { annotatedPod, demoSource, type KubernetesObject, roots } from "./pods.ts";
 import { restorable } from "./restorable.ts";
 
 const namespace = "suite-upgrade";
@@ -35,6 +35,7 @@ afterAll(async () => {
   await setImage(["registry", "webhook"], productImage);
   await waitForProduct();
   await removeNamespace(namespace);
+  await docker("image", "rm", nextImage);
 });
 
 /** The product's image with conversion version 2. */
@@ -72,18 +73,27 @@ async function setImage(order: readonly Part[], image: string): Promise<void> {
   }
 }
 
-/** A stream of Pods that are really created, one a second, of two closures in turn. */
+/** A Pod of a small closure in volumes, or of one in a store image that no node has for another reason. */
+function streamed(name: string, number: number): KubernetesObject {
+  if (number % 2 === 0) return annotatedPod({ name, namespace });
+  const annotations = {
+    "nix.closure": `${demoSource}: ${roots.hello} ${roots.nginx}`,
+    "nix.closure/strategy": "bundle",
+  };
+  return annotatedPod({ name, namespace, annotations });
+}
+
+/** A stream of Pods that are really created, one a second. */
 function startStream(): { stop(): Promise<readonly { readonly name: string; readonly made: Attempt }[]> } {
   const stopped = new AbortController();
   const creations: Promise<{ name: string; made: Attempt }>[] = [];
-  const create = async (name: string): Promise<{ name: string; made: Attempt }> => {
-    const root = creations.length % 2 === 0 ? roots.hello : roots.mixed;
-    const command = root === roots.hello ? ["run"] : ["mixed-app"];
-    return { name, made: await attemptCreate(annotatedPod({ name, namespace, root, command })) };
+  const create = async (number: number): Promise<{ name: string; made: Attempt }> => {
+    const name = `stream-${number}`;
+    return { name, made: await attemptCreate(streamed(name, number)) };
   };
   const running = (async () => {
     while (!stopped.signal.aborted) {
-      creations.push(create(`stream-${creations.length}`));
+      creations.push(create(creations.length));
       await delay(1000, undefined, { signal: stopped.signal }).catch(() => {});
     }
   })();
@@ -108,14 +118,15 @@ test("every Pod starts, whichever part comes first", async () => {
   let created: Awaited<ReturnType<typeof stream.stop>> = [];
   const restored: { name: string; before: InjectedPod; after: InjectedPod }[] = [];
   try {
-    await setImage(["registry", "webhook"], nextImage);
+    // First an old registry is asked for images of a version that it does not know,
+    await setImage(["webhook", "registry"], nextImage);
     const [first] = await waitForAll(namespace, ["stream-0"]);
     const backup = restorable({ ...first!, metadata: { ...first!.metadata, name: "restored" } });
     expect(await attemptCreate(backup)).toMatchObject({ ok: true });
     const after = await get<InjectedPod>("pod", "restored", namespace);
     restored.push({ name: "restored", before: first!, after });
-    // Back: now the old webhook, for a while, writes references that a newer registry answers.
-    await setImage(["registry", "webhook"], productImage);
+    // and then a new one for those of the version before.
+    await setImage(["webhook", "registry"], productImage);
   } finally {
     created = await stream.stop();
   }

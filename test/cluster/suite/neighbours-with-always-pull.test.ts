@@ -12,7 +12,7 @@ import {
   restrictedNamespace,
   waitFor,
 } from "./kubectl.ts";
-import { inNode, nodeNames } from "./node.ts";
+import { inNode, nodeNames, waitForNode } from "./node.ts";
 import { annotatedPod, roots } from "./pods.ts";
 import { restorable } from "./restorable.ts";
 
@@ -30,6 +30,25 @@ beforeAll(async () => {
 });
 
 afterAll(() => removeNamespace(namespace));
+
+/**
+ * Puts another manifest of the API server in the place of the one there is, and waits until it is obeyed.
+ *
+ * @param file on the node, renamed
+ * @param plugin whether that manifest has the plugin
+ */
+async function restartWith(file: string, plugin: boolean): Promise<void> {
+  // A kubelet that sees the change waits 30 s for an API server that others watch, and 10 s more before the next one:
+  // by then the scheduler has lost its lease and waits too.
+  await inNode(node, "systemctl", "stop", "kubelet");
+  try {
+    await inNode(node, "mv", file, manifest);
+    await inNode(node, "pkill", "-KILL", "-x", "kube-apiserver");
+  } finally {
+    await inNode(node, "systemctl", "start", "kubelet");
+  }
+  await waitForPlugin(plugin);
+}
 
 /** Waits until the API server that answers has the plugin, or has it no more. */
 async function waitForPlugin(wanted: boolean): Promise<void> {
@@ -50,8 +69,8 @@ test("annotated and restored Pods run, and pull their closure each time", async 
   await inNode(node, "cp", "--preserve", manifest, kept);
   try {
     const edit = "s/--enable-admission-plugins=\\S*/&,AlwaysPullImages/";
-    await inNode(node, "sh", "-c", `sed '${edit}' ${manifest} > ${changed} && mv ${changed} ${manifest}`);
-    await waitForPlugin(true);
+    await inNode(node, "sh", "-c", `sed '${edit}' ${manifest} > ${changed}`);
+    await restartWith(changed, true);
     const mixed = { root: roots.mixed, command: ["mixed-app"] };
     const pods = [
       annotatedPod({ name: "per-path", namespace, ...mixed }),
@@ -77,8 +96,8 @@ test("annotated and restored Pods run, and pull their closure each time", async 
     expect(again.spec.volumes).toEqual(first!.spec.volumes);
     expect(await logs(namespace, "per-path")).toBe(printed);
   } finally {
-    await inNode(node, "mv", kept, manifest);
-    await waitForPlugin(false);
+    await restartWith(kept, false);
+    await waitForNode(node, true);
     await waitForProduct();
   }
 });

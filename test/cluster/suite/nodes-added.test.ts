@@ -47,7 +47,9 @@ test("an annotated Pod waits for a node that joins, and runs there", async () =>
   expect((await get<PodStatus>("pod", "scheduled", namespace)).spec.nodeName).toBeUndefined();
   await joinCluster(added, worker, controlPlane);
   const joined = Date.now();
-  await apply(annotatedPod({ name: "bound", namespace, spec: { nodeName: added, restartPolicy: "OnFailure" } }));
+  await apply(
+    annotatedPod({ name: "bound", namespace, spec: { nodeName: added, restartPolicy: "OnFailure" } }),
+  );
   await waitForNode(added, true);
   const ready = Date.now();
   const pods = await Promise.all(

@@ -5,60 +5,26 @@ import { recordFigure } from "./counts.ts";
 import { makeCold } from "./images.ts";
 import {
   apply,
-  eventsOf,
-  kubectl,
   makeNamespace,
   removeNamespace,
   restrictedNamespace,
-  waitFor,
   waitForPod,
   waitForSuccess,
 } from "./kubectl.ts";
 import { startLoad } from "./load.ts";
 import { nodeNames, residentMemory } from "./node.ts";
 import { annotatedPod, type KubernetesObject, roots } from "./pods.ts";
-import { answeringReplica, registryOn, sumOf } from "./product.ts";
+import { answeringReplica, registryOn } from "./product.ts";
 
 const namespace = "suite-nodes-figures";
-/** The kubelet looks at each Pod about once in this time. Milliseconds. */
-const syncMs = 60_000;
-
 let worker = "";
-/** A Pod that runs during the whole file on another worker than the rest. */
-let watched: {
-  readonly node: string;
-  readonly volumes: number;
-  readonly since: number;
-  readonly asked: number;
-};
-
 beforeAll(async () => {
   await makeNamespace(namespace, restrictedNamespace);
   const { workers } = await nodeNames();
   worker = workers[0] ?? "";
-  const node = workers[1] ?? "";
-  const nobody = { httpGet: { path: "/", port: 1 }, periodSeconds: 5 };
-  const pod = annotatedPod({
-    name: "watched",
-    namespace,
-    root: roots.python,
-    command: ["python3", "-c", "import time; time.sleep(3600)"],
-    container: { readinessProbe: nobody },
-    spec: { nodeName: node, restartPolicy: "OnFailure" },
-  });
-  await apply(pod);
-  const { spec } = await waitForPod(namespace, "watched", ({ status }) => status.phase === "Running");
-  const volumes = spec.volumes?.filter(({ image }) => image).length ?? 0;
-  watched = { node, volumes, since: Date.now(), asked: await imagesAskedFor(node) };
 });
 
 afterAll(() => removeNamespace(namespace));
-
-/** How often a kubelet has asked its runtime for the state of an image. */
-async function imagesAskedFor(node: string): Promise<number> {
-  const metrics = await kubectl(["get", "--raw", `/api/v1/nodes/${node}/proxy/metrics`]);
-  return sumOf(metrics, "kubelet_runtime_operations_total", { operation_type: "image_status" });
-}
 
 function helloOn(node: string, name: string): KubernetesObject {
   return annotatedPod({ name, namespace, spec: { nodeName: node, restartPolicy: "OnFailure" } });
@@ -130,43 +96,6 @@ test("memory of a webhook with 20 admissions a second", async () => {
       `annotated ${p50}/${p99} ms, plain ${plain.p50}/${plain.p99} ms`,
     );
   }
-});
-
-test("what a Pod with many image volumes tells while it runs", async () => {
-  const { node, volumes, since, asked } = watched;
-  const minute = since + syncMs + 15_000;
-  await waitFor("a sync of the kubelet", async () => Date.now() > minute, { everyMs: 1000 });
-  const questions = (await imagesAskedFor(node)) - asked;
-  const minutes = (Date.now() - since) / 60_000;
-  const events = await eventsOf(namespace, "Pod", "watched");
-  const pulled = events.filter(({ reason, type }) => type === "Normal" && reason === "Pulled");
-  const repeated = pulled.reduce((sum, { count = 1 }) => sum + count, 0);
-  const normal = events.filter(({ type }) => type === "Normal");
-  await recordFigure("a running Pod: its image volumes", `${volumes}`);
-  await recordFigure(
-    "a running Pod: image look-ups of its kubelet a minute",
-    (questions / minutes).toFixed(0),
-  );
-  await recordFigure(
-    `a running Pod: Normal events in ${minutes.toFixed(1)} min`,
-    `${normal.length} objects, ${pulled.length} of reason Pulled, counted ${repeated} times`,
-  );
-  // What matters is found all the same.
-  const warnings = await kubectl([
-    "events",
-    "--namespace",
-    namespace,
-    "--for=pod/watched",
-    "--types=Warning",
-  ]);
-  expect(warnings).toMatch(/Unhealthy/);
-  expect(warnings).not.toMatch(/Pulled/);
-  const fields = "involvedObject.name=watched,reason!=Pulled,reason!=Pulling";
-  const options = ["--namespace", namespace, "--field-selector", fields, "--output", "name"];
-  const others = await kubectl(["get", "events", ...options]);
-  expect(others.trim().split("\n").length).toBe(
-    events.filter(({ reason }) => !/^Pull(?:ed|ing)$/.test(reason)).length,
-  );
 });
 
 /** Measures again and again during some work. @returns the highest value */

@@ -95,10 +95,10 @@ test("Pods of one Deployment run on all nodes, each from its own node's registry
   });
   expect(nodesOf(pods)).toEqual(nodes.toSorted());
   for (const [index, count] of (await served()).entries()) {
-    // A manifest and a layer for each image at the least.
+    // A manifest for each image at the least.
     const images = pods[0]?.spec.volumes?.filter(({ image }) => image).length ?? 0;
     expect(images).toBeGreaterThan(0);
-    expect(count - (before[index] ?? 0), nodes[index]).toBeGreaterThanOrEqual(2 * images);
+    expect(count - (before[index] ?? 0), nodes[index]).toBeGreaterThanOrEqual(images);
   }
   await kubectl(["delete", "deployment", "everywhere", "--namespace", namespace]);
 });
@@ -120,7 +120,10 @@ test("no registry answers another node", async () => {
 });
 
 test("a worker is drained: Pods move, and nobody is refused", async () => {
-  const [drained = "", other = ""] = workers;
+  // Not the one with the binary cache, which has one replica: without it, a new replica of the webhook knows nothing.
+  const [cache] = await list<PodStatus>("pods", "nix-closure-demo", "app=demo-cache");
+  const other = cache?.spec.nodeName ?? "";
+  const drained = workers.find((worker) => worker !== other) ?? "";
   await spreadWebhook();
   await apply(nginx("moves", 2, apart("moves")));
   await waitFor("a replica on each worker", async () => {

@@ -60,14 +60,14 @@ const mistakes: readonly Mistake[] = [
     name: "unknown-annotation",
     annotations: { "nix.closure/stategy": "bundle" },
     cause: "nix.closure/stategy",
-    remedy: "nix.closure/strategy",
+    remedy: "did you mean nix.closure/strategy?",
     code: "ANNOTATION_UNKNOWN",
   },
   {
     name: "unknown-container",
     annotations: { "container.nix.closure/ap": `demo:${roots.nginx}` },
     cause: "container.nix.closure/ap",
-    remedy: "app",
+    remedy: "the Pod has: app",
     code: "CONTAINER_UNKNOWN",
   },
   {
@@ -81,14 +81,14 @@ const mistakes: readonly Mistake[] = [
     name: "base-image-with-tag",
     image: "nix.closure/base:1",
     cause: "nix.closure/base:1",
-    remedy: "nix.closure/base",
+    remedy: "is written nix.closure/base, without tag or digest",
     code: "BASE_IMAGE_UNKNOWN",
   },
   {
     name: "several",
     annotations: { "nix.closure": "demo:/nix/store/hello-app", "nix.closure/paht": "true" },
     cause: `"/nix/store/hello-app" is not a store path`,
-    remedy: "nix.closure/path",
+    remedy: "did you mean nix.closure/path?",
     code: "ANNOTATIONS_INVALID",
   },
 ];

@@ -64,6 +64,7 @@ const pods = [
     namespace,
     annotations: { "nix.closure/containers": "app" },
     spec: {
+      restartPolicy: "Never",
       containers: [
         { name: "app", image: "nix.closure/base", command: ["run"], securityContext: restrictedContainer },
         {
