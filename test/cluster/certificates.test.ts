@@ -17,6 +17,7 @@ const names = {
   secret: "nix-closure-ca",
 };
 const hourMs = 3_600_000;
+const minuteMs = 60_000;
 
 /** The API server's clock, moved by hand: the one that certificates are made by. */
 class Clock {
@@ -217,7 +218,7 @@ describe("a change of the authority", () => {
     await looked();
     // Published, but perhaps not yet seen everywhere: the old certificates stay.
     for (const replica of replicas) expect(issuerOf(replica)).toBe(first.subject);
-    clock.forward(hourMs);
+    clock.forward(hourMs + minuteMs);
     await until(() => replicas.every((replica) => issuerOf(replica) === second.subject));
     await looked();
 
@@ -242,7 +243,7 @@ describe("a change of the authority", () => {
     expect(parseCertificates(api.secretValue("previous.crt")).map(({ subject }) => subject)).toEqual([
       first.subject,
     ]);
-    clock.forward(hourMs);
+    clock.forward(hourMs + minuteMs);
     await until(() => issuerOf(replica) === current(api).subject);
     expect(replica.distrust()).toBeUndefined();
   });

@@ -1,6 +1,6 @@
-import { run } from "../command.ts";
-import { clusterEnvironment, engineOf, programsDirectory, recordedCluster } from "../cluster.ts";
-import { productImage } from "../product-image.ts";
+import { run } from "../kind/command.ts";
+import { clusterEnvironment, engineOf, programsDirectory, recordedCluster } from "../kind/cluster.ts";
+import { productImage } from "../kind/product-image.ts";
 import { kubectl, waitFor } from "./kubectl.ts";
 import { docker, inNode } from "./node.ts";
 

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { Pool } from "undici";
 import { parse } from "yaml";
-import { kubeconfig } from "../kind.ts";
+import { kubeconfig } from "../kind/kind.ts";
 import type { Answer } from "./answers.ts";
 import type { KubernetesObject } from "./pods.ts";
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { engineOf, programsDirectory, recordedCluster } from "../cluster.ts";
-import { createKind } from "../kind.ts";
+import { engineOf, programsDirectory, recordedCluster } from "../kind/cluster.ts";
+import { createKind } from "../kind/kind.ts";
 
 /** Puts an image of the cluster's Docker daemon on all nodes. */
 export async function loadImage(image: string): Promise<void> {

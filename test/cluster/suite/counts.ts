@@ -2,7 +2,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { table } from "../../../demo/output.ts";
-import { projectRoot } from "../cache.ts";
+import { projectRoot } from "../kind/cache.ts";
 import { type Verdict, verdicts } from "./answers.ts";
 import type { Latencies, LoadCounts } from "./tally.ts";
 

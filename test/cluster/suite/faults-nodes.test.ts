@@ -1,7 +1,7 @@
 /** Faults of nodes and of the registries on them. */
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { installProduct, isProductReady } from "../install.ts";
+import { installProduct, isProductReady } from "../kind/install.ts";
 import { expectNothingLost, underFault } from "./fault.ts";
 import { forgetImages, makeCold, ownImages } from "./images.ts";
 import {

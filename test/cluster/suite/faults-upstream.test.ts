@@ -1,7 +1,7 @@
 /** Faults of what the product needs: the binary cache, the API server. */
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { installProduct, isProductReady } from "../install.ts";
+import { installProduct, isProductReady } from "../kind/install.ts";
 import { expectNothingLost, underFault } from "./fault.ts";
 import {
   attemptCreate,

@@ -1,6 +1,6 @@
 /** Faults of the webhook: its replicas, its certificates, and what the API server is told of them. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { installProduct, isProductReady } from "../install.ts";
+import { installProduct, isProductReady } from "../kind/install.ts";
 import { recordFigure } from "./counts.ts";
 import { expectNothingLost, type Fault, underFault } from "./fault.ts";
 import { type Handshakes, verifiedBy, withHandshakes } from "./handshakes.ts";

@@ -1,12 +1,12 @@
 import { fileURLToPath } from "node:url";
 import { createOutput, duration, type Output } from "../../../demo/output.ts";
-import { engineOf, recordedCluster } from "../cluster.ts";
-import { run } from "../command.ts";
-import { settleCluster } from "../create.ts";
-import { isProductReady, waitForProduct } from "../install.ts";
-import { kubectl } from "../kubectl.ts";
-import { prepare } from "../prepare.ts";
-import { wantedRelease } from "../versions.ts";
+import { engineOf, recordedCluster } from "../kind/cluster.ts";
+import { run } from "../kind/command.ts";
+import { settleCluster } from "../kind/create.ts";
+import { isProductReady, waitForProduct } from "../kind/install.ts";
+import { kubectl } from "../kind/kubectl.ts";
+import { prepare } from "../kind/prepare.ts";
+import { wantedRelease } from "../kind/versions.ts";
 import { clearCounts, formatCounts, readCounts } from "./counts.ts";
 import { checkKindPage, forcedSubstitutions, runKindSection } from "./kind-page.ts";
 
@@ -69,5 +69,7 @@ async function reuse(output: Output): Promise<boolean> {
 
 /** In a process of its own: it ends whatever carries the cluster's mark. */
 async function down(): Promise<void> {
-  process.stdout.write(await run(process.execPath, [fileURLToPath(new URL("../down.ts", import.meta.url))]));
+  process.stdout.write(
+    await run(process.execPath, [fileURLToPath(new URL("../kind/down.ts", import.meta.url))]),
+  );
 }

@@ -2,12 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { projectRoot } from "../cache.ts";
-import { run } from "../command.ts";
-import { matchesTranscript } from "../doc-commands.ts";
-import type { Engine } from "../engine.ts";
-import { clusterEnvironment, engineOf, recordedCluster } from "../cluster.ts";
-import { installProduct, isProductReady, kindOverlay, waitForProduct } from "../install.ts";
+import { projectRoot } from "../kind/cache.ts";
+import { run } from "../kind/command.ts";
+import { matchesTranscript } from "../kind/doc-commands.ts";
+import type { Engine } from "../kind/engine.ts";
+import { clusterEnvironment, engineOf, recordedCluster } from "../kind/cluster.ts";
+import { installProduct, isProductReady, kindOverlay, waitForProduct } from "../kind/install.ts";
 import { kindTranscripts, runKindSection } from "./kind-page.ts";
 import {
   attempt,

@@ -1,10 +1,10 @@
-import { clusterEnvironment } from "../cluster.ts";
+import { clusterEnvironment } from "../kind/cluster.ts";
 import { readFile } from "node:fs/promises";
-import { projectRoot } from "../cache.ts";
-import { docTranscripts, type DocTranscript, type Substitution } from "../doc-commands.ts";
-import { runDocSection, sectionsWithCommands } from "../doc-run.ts";
-import type { Engine } from "../engine.ts";
-import type { Prepared } from "../prepare.ts";
+import { projectRoot } from "../kind/cache.ts";
+import { docTranscripts, type DocTranscript, type Substitution } from "../kind/doc-commands.ts";
+import { runDocSection, sectionsWithCommands } from "../kind/doc-run.ts";
+import type { Engine } from "../kind/engine.ts";
+import type { Prepared } from "../kind/prepare.ts";
 
 /** The page whose commands make the cluster that the suite runs on. */
 export const kindPage = "docs/kind.md";

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { kubectl } from "../kubectl.ts";
+import { kubectl } from "../kind/kubectl.ts";
 import type { KubernetesObject } from "./pods.ts";
 
 export { kubectl };

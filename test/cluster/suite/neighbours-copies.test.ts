@@ -1,7 +1,7 @@
 /** Pods that come a second time: a restored backup, and copies by kubectl debug. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
-import { productImage } from "../product-image.ts";
+import { productImage } from "../kind/product-image.ts";
 import { type InjectedPod, waitForAll } from "./injected.ts";
 import {
   apply,

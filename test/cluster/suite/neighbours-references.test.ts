@@ -1,7 +1,7 @@
 /** References to our registry that a Pod brings itself, and sources that only some namespaces may use. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
-import { productImage } from "../product-image.ts";
+import { productImage } from "../kind/product-image.ts";
 import { type ApiServer, connectApiServer } from "./api-server.ts";
 import { refusalOf } from "./refusal.ts";
 import { waitForAll } from "./injected.ts";

@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { run } from "../command.ts";
-import { productImage } from "../product-image.ts";
+import { run } from "../kind/command.ts";
+import { productImage } from "../kind/product-image.ts";
 import { closureMounts, containerOf, type InjectedPod, waitForAll } from "./injected.ts";
 import {
   apply,

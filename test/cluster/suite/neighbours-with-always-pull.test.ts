@@ -1,6 +1,6 @@
 /** The admission plugin AlwaysPullImages, which is after all webhooks and sees every image, those of volumes too. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { waitForProduct } from "../install.ts";
+import { waitForProduct } from "../kind/install.ts";
 import { type InjectedPod, waitForAll } from "./injected.ts";
 import {
   attemptCreate,

@@ -1,5 +1,5 @@
-import { engineOf, recordedCluster } from "../cluster.ts";
-import { run } from "../command.ts";
+import { engineOf, recordedCluster } from "../kind/cluster.ts";
+import { run } from "../kind/command.ts";
 import { get, list, type PodStatus, waitFor } from "./kubectl.ts";
 
 /** A node, as far as tests look at it. */

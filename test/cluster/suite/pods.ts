@@ -1,4 +1,4 @@
-import { productImage } from "../product-image.ts";
+import { productImage } from "../kind/product-image.ts";
 
 /** Roots of the demo's binary cache. */
 export const roots = {

@@ -1,4 +1,4 @@
-import { productImage } from "../product-image.ts";
+import { productImage } from "../kind/product-image.ts";
 import { type KubernetesObject, restrictedContainer, restrictedPod } from "./pods.ts";
 
 /** A Pod's annotation with the container, in JSON, that the second webhook adds to it. */

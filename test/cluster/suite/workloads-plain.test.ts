@@ -1,6 +1,6 @@
 /** Pods that ask for nothing: never touched, never slowed, also while nobody answers for the webhook. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { waitForProduct } from "../install.ts";
+import { waitForProduct } from "../kind/install.ts";
 import { messageOf } from "./answers.ts";
 import { type ApiServer, connectApiServer } from "./api-server.ts";
 import { recordFigure } from "./counts.ts";

@@ -1,6 +1,6 @@
 /** What a Pod can ask for, in a namespace of the level restricted. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { productImage } from "../product-image.ts";
+import { productImage } from "../kind/product-image.ts";
 import { closureMounts, containerOf, imageVolumes, type InjectedPod, waitForAll } from "./injected.ts";
 import {
   apply,

@@ -40,12 +40,14 @@ const startMs = 60_000;
  * @throws Error with the end of its log if it does not start
  */
 export async function startDocker(host: Host): Promise<boolean> {
+  // First, also for a daemon that runs already: its runtime is a script that leads into a clone, perhaps one that is gone.
+  const settings = await daemonConfig(host);
   if (await succeeds("docker", ["version"], { env: dockerEnvironment })) return false;
   await mkdir(dockerFiles.data, { recursive: true });
   await mkdir(dockerFiles.run, { recursive: true });
   await recordNetworkState();
   const config = join(cacheDirectory, "docker.json");
-  await writeFile(config, JSON.stringify(await daemonConfig(host), undefined, 2));
+  await writeFile(config, JSON.stringify(settings, undefined, 2));
   const log = openSync(dockerFiles.log, "w");
   const daemon = ["dockerd", "--config-file", config, "--host", dockerEnvironment.DOCKER_HOST];
   // dockerd's own defaults ask for a score that needs CAP_SYS_RESOURCE.

@@ -3,7 +3,9 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { adaptKindConfig, type KindConfig } from "./kind-config.ts";
 
-const project = parse(readFileSync(new URL("../../kind-config.yaml", import.meta.url), "utf8")) as KindConfig;
+const project = parse(
+  readFileSync(new URL("../../../kind-config.yaml", import.meta.url), "utf8"),
+) as KindConfig;
 const directory = "/clone";
 
 describe("the project's kind-config.yaml", () => {

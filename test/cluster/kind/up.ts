@@ -1,5 +1,5 @@
 /** `npm run cluster:up`: a Kubernetes of three nodes with the product on it. */
-import { createOutput, duration, type Output } from "../../demo/output.ts";
+import { createOutput, duration, type Output } from "../../../demo/output.ts";
 import { programsDirectory } from "./cluster.ts";
 import { createCluster } from "./create.ts";
 import { installProduct, kindOverlay } from "./install.ts";

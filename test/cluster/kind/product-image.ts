@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { buildImage } from "../../container/build.ts";
+import { buildImage } from "../../../container/build.ts";
 import { projectRoot, recipeKey } from "./cache.ts";
 import { run } from "./command.ts";
 import type { Engine } from "./engine.ts";

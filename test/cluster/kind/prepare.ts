@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Output } from "../../demo/output.ts";
+import type { Output } from "../../../demo/output.ts";
 import { makeBaseImage } from "./base-image.ts";
 import { cacheDirectory } from "./cache.ts";
 import { linkProgram, recordCluster } from "./cluster.ts";

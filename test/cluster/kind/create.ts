@@ -1,4 +1,4 @@
-import type { Output } from "../../demo/output.ts";
+import type { Output } from "../../../demo/output.ts";
 import { checkNodes } from "./check-nodes.ts";
 import { copyKubectl } from "./cluster.ts";
 import type { Prepared } from "./prepare.ts";

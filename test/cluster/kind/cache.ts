@@ -26,7 +26,7 @@ export async function withScratch<T>(use: (directory: string) => Promise<T>): Pr
 }
 
 /** The clone. */
-export const projectRoot = new URL("../../", import.meta.url);
+export const projectRoot = new URL("../../../", import.meta.url);
 
 /** 12 hex digits that change with what a thing is made from: values, and files of this folder that hold a recipe. */
 export async function recipeKey(files: readonly string[], ...values: readonly unknown[]): Promise<string> {

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { capture } from "../../demo/child.ts";
+import { capture } from "../../../demo/child.ts";
 import { cacheDirectory } from "./cache.ts";
 
 /** A variable in the environment of everything that is started here, by which `cluster:down` finds what a crash left. */
