@@ -43,6 +43,8 @@ async function removeContainers(): Promise<void> {
   const ids = (await docker("ps", "--all", "--quiet")).split("\n").filter((id) => id !== "");
   if (ids.length > 0) await docker("rm", "--force", "--volumes", ...ids);
   await docker("network", "prune", "--force");
+  // What later builds of the same names have left behind.
+  await docker("image", "prune", "--force");
 }
 
 async function stopDaemon(): Promise<void> {

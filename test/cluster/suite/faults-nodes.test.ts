@@ -19,7 +19,7 @@ import {
 } from "./kubectl.ts";
 import { killContainer, nodeNames, restartService, startNode, stopNode, waitForNode } from "./node.ts";
 import { annotatedPod, type KubernetesObject, roots } from "./pods.ts";
-import { answeringReplica, registryOn, spreadWebhook } from "./product.ts";
+import { answeringReplica, moveCacheFrom, registryOn, spreadWebhook, teachReplicas } from "./product.ts";
 
 const namespace = "suite-faults-nodes";
 /** So long a node stays switched off: shorter than the time after which Kubernetes sees it. Milliseconds. */
@@ -129,6 +129,9 @@ test("a worker is stopped, and started again", async () => {
     async prepare() {
       // The one that answers the API server: the other way nothing is to be seen.
       stopped = (await answeringReplica()).spec.nodeName ?? "";
+      // The replica that is left can only answer for what it knows, or can find out.
+      await moveCacheFrom(stopped);
+      await teachReplicas(annotatedPod({ name: "known", namespace }), pythonOn(stopped, "known"));
     },
     async disturb() {
       await stopNode(stopped);

@@ -15,7 +15,7 @@ import {
 } from "./kubectl.ts";
 import { inNode, nodeNames, restartService, waitForNode } from "./node.ts";
 import { annotatedPod, roots } from "./pods.ts";
-import { restartWebhook, spreadWebhook } from "./product.ts";
+import { restartWebhook, spreadWebhook, teachReplicas } from "./product.ts";
 
 const namespace = "suite-faults-upstream";
 
@@ -43,6 +43,7 @@ async function scaleCache(replicas: number): Promise<void> {
 test("the binary cache is down for 20 seconds", async () => {
   // So that no replica knows more than what the stream asks for.
   await restartWebhook();
+  await teachReplicas(annotatedPod({ name: "known", namespace }));
   const cold = annotatedPod({ name: "cold", namespace, root: roots.mixed, command: ["mixed-app"] });
   const downMs = 20_000;
   const fault = underFault({
@@ -63,7 +64,7 @@ test("the binary cache is down for 20 seconds", async () => {
     await scaleCache(1);
     throw error;
   });
-  // What the replicas know already goes on.
+  // What each replica knows already goes on.
   expectNothingLost(outcome);
   await waitFor("the cold Pod to be taken", async () => (await attemptCreate(cold)).ok, {
     deadlineMs: 30_000,

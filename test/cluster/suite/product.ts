@@ -1,4 +1,5 @@
 import { inNode, nodeNames } from "./node.ts";
+import type { KubernetesObject } from "./pods.ts";
 import { get, isReady, kubectl, list, patch, type PodStatus, waitFor } from "./kubectl.ts";
 
 /** Where the parts of the product are (manifests/chart). */
@@ -70,6 +71,42 @@ export async function restartWebhook(): Promise<void> {
   const where = ["--namespace", webhookNamespace];
   await kubectl(["rollout", "restart", webhookDeployment, ...where]);
   await kubectl(["rollout", "status", webhookDeployment, ...where, "--timeout=120s"]);
+}
+
+/**
+ * Has every replica of the webhook find out what these Pods need, so that the binary cache may go. The API server would
+ * ask one replica alone, as long as its connection lasts.
+ */
+export async function teachReplicas(...pods: readonly KubernetesObject[]): Promise<void> {
+  const { controlPlane } = await nodeNames();
+  for (const { status } of await webhookPods()) {
+    for (const object of pods) {
+      const review = {
+        apiVersion: "admission.k8s.io/v1",
+        kind: "AdmissionReview",
+        request: { uid: "teach", operation: "CREATE", namespace: object.metadata.namespace, object },
+      };
+      const body = Buffer.from(JSON.stringify(review)).toString("base64");
+      const url = `https://${status.podIP}:10250/mutate?timeout=30s`;
+      const send = `curl --insecure --silent --fail --max-time 30 --header 'content-type: application/json' --data @- ${url}`;
+      const answer = await inNode(controlPlane, "bash", "-c", `echo ${body} | base64 --decode | ${send}`);
+      if (!answer.includes('"allowed":true')) throw new Error(`a replica refuses a Pod: ${answer}`);
+    }
+  }
+}
+
+/** Moves the demo's binary cache, which has one replica, away from a node. */
+export async function moveCacheFrom(node: string): Promise<void> {
+  const where = ["--namespace", "nix-closure-demo"];
+  const [cache] = await list<PodStatus>("pods", "nix-closure-demo", "app=demo-cache");
+  if (cache?.spec.nodeName !== node) return;
+  await kubectl(["cordon", node]);
+  try {
+    await kubectl(["delete", "pod", cache.metadata.name, ...where, "--wait=true"]);
+    await kubectl(["rollout", "status", "deployment/demo-cache", ...where, "--timeout=60s"]);
+  } finally {
+    await kubectl(["uncordon", node]);
+  }
 }
 
 /** Waits until both replicas are ready, and restarts them if they are on one node, as a drained node leaves them. */
