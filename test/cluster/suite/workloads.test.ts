@@ -1,7 +1,7 @@
 /** manifests/examples as they are, in the restricted namespace that they bring. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { closureMounts, containerOf, imageVolumes, type InjectedPod, waitForAll } from "./injected.ts";
-import { attemptCreate, get, isReady, kubectl, list, logs } from "./kubectl.ts";
+import { attemptCreate, get, isReady, kubectl, list, logs, patch } from "./kubectl.ts";
 import { plainPod, roots } from "./pods.ts";
 
 const namespace = "nix-closure-examples";
@@ -12,6 +12,8 @@ beforeAll(async () => {
   // Jobs of an earlier time would have ended without today's product.
   await kubectl(["delete", ...examples, "--ignore-not-found", "--timeout=120s"]);
   await kubectl(["apply", ...examples]);
+  // Its own Jobs would take the place of the one below: it keeps one that has ended.
+  await patch("cronjob", "greeting", namespace, { spec: { suspend: true } });
   const ours = ["-n", namespace, "--timeout=150s"];
   await Promise.all([
     kubectl(["create", "job", "greeting-now", "--from=cronjob/greeting", "-n", namespace]).then(() =>
