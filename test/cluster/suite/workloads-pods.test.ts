@@ -190,7 +190,8 @@ describe("a running Pod", () => {
   test("an ephemeral container sees what it shares, and brings nothing of ours", async () => {
     const debug = ["debug", "shell", "-n", namespace, "--image", productImage, "--image-pull-policy=Never"];
     const inside = ["--profile=restricted", "--container=debugger", "--attach=false", "--target=app"];
-    const program = "console.log(fs.existsSync('/nix'), fs.readdirSync('/proc/1/root/nix/store').length)";
+    const store = "path.join('/proc/1', 'root', 'nix/store')";
+    const program = `console.log(fs.existsSync('/nix'), fs.readdirSync(${store}).length)`;
     await kubectl([...debug, ...inside, "--", "node", "-e", program]);
     await expect
       .poll(() => logs(namespace, "shell", "-c", "debugger").catch(() => ""), { timeout: 30_000 })
