@@ -1,6 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import { NixClosureError } from "../errors.ts";
-import { clockSkewMilliseconds, createAuthority, type Authority } from "../webhook/tls/authority.ts";
+import {
+  clockSkewMilliseconds,
+  createAuthority,
+  dayMilliseconds,
+  type Authority,
+} from "../webhook/tls/authority.ts";
 import { parseKeyPair } from "../webhook/tls/key-pair.ts";
 import type { SecretData } from "./api-server.ts";
 
@@ -20,7 +25,6 @@ export const secretKeys = { certificate: "ca.crt", key: "ca.key", previous: "pre
 
 /** More is a mistake: somebody deletes the Secret again and again. */
 const maxPrevious = 8;
-const dayMs = 86_400_000;
 
 /** Reads the Secret; undefined if it holds no authority that can sign at this time. */
 export function parseAuthorities(data: SecretData, now: Date): Authorities | undefined {
@@ -66,7 +70,7 @@ export async function nextAuthorities(
 ): Promise<Authorities> {
   const current = await createAuthority({
     commonName: "nix-closure CA",
-    days: validityMs / dayMs,
+    days: validityMs / dayMilliseconds,
     now,
   });
   const distinct = new Map(known.map((certificate) => [certificate.fingerprint256, certificate]));

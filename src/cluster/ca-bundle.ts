@@ -7,13 +7,21 @@ import { parseCertificates } from "./authorities.ts";
 type Owner = Pick<ClusterNames, "namespace" | "service">;
 
 /** The entries that lead to our Service; those of others are none of our business. */
-export function ownWebhooks(
+function ownWebhooks(
   configuration: WebhookConfiguration,
   { namespace, service }: Owner,
 ): readonly { readonly index: number; readonly name: string; readonly caBundle: string }[] {
   return configuration.webhooks.flatMap(({ name, service: target, caBundle }, index) =>
     target?.namespace === namespace && target.name === service ? [{ index, name, caBundle }] : [],
   );
+}
+
+/** What our entries have, PEM; undefined: there is no MutatingWebhookConfiguration. */
+export function ownBundles(
+  configuration: WebhookConfiguration | undefined,
+  owner: Owner,
+): readonly string[] | undefined {
+  return configuration && ownWebhooks(configuration, owner).map(({ caBundle }) => caBundle);
 }
 
 /**

@@ -7,7 +7,7 @@ import type { KeyPair } from "../webhook/tls/key-pair.ts";
 import type { ApiServer, ClusterNames } from "./api-server.ts";
 import { bundleOf, parseCertificates, type Authorities } from "./authorities.ts";
 import { createAuthorityStore } from "./authority-store.ts";
-import { bundlePatch, ownWebhooks, publishedState } from "./ca-bundle.ts";
+import { bundlePatch, ownBundles, publishedState } from "./ca-bundle.ts";
 import { createReconciler } from "./reconciler.ts";
 import { isIssuedBy, issueFor, needsCertificate, settleMs } from "./server-certificate.ts";
 
@@ -71,12 +71,12 @@ export function keepCertificates(options: CertificatesOptions): {
   async function publish(authorities: Authorities): Promise<readonly string[] | undefined> {
     for (let attempt = 0; attempt < publishAttempts; attempt++) {
       const configuration = await api.readWebhooks();
+      const bundles = ownBundles(configuration, names);
       if (configuration === undefined) return undefined;
       const patch = bundlePatch(configuration, names, bundleOf(authorities, api.now()));
-      if (patch.length === 0) return ownWebhooks(configuration, names).map(({ caBundle }) => caBundle);
+      if (patch.length === 0) return bundles;
       writes = writes.filter((time) => time > performance.now() - 60_000);
       if (writes.length >= writesAMinute) {
-        const bundles = ownWebhooks(configuration, names).map(({ caBundle }) => caBundle);
         if (served !== undefined) observer.published(publishedState(bundles, names, served, api.now()));
         throw apiServerUnavailable(
           "keep our caBundle",
@@ -108,31 +108,37 @@ export function keepCertificates(options: CertificatesOptions): {
     const bundles = await publish(authorities);
     const now = api.now();
     remember(bundles ?? [], now);
-    if (served !== undefined)
-      observer.published(readiness(authorities, publishedState(bundles, names, served, now), now));
-    const situation = {
-      served,
-      current: authorities.current,
-      trustedSince: trusted.get(new X509Certificate(authorities.current.certificatePem).fingerprint256),
-      verified: served !== undefined && publishedState(bundles, names, served, now) === true,
-      now,
-    };
-    if (served !== undefined && !needsCertificate(situation, settle)) return;
+    if (served !== undefined) {
+      const state = publishedState(bundles, names, served, now);
+      observer.published(readiness(authorities, served, state, now));
+      const { fingerprint256 } = new X509Certificate(authorities.current.certificatePem);
+      const situation = {
+        served,
+        current: authorities.current,
+        trustedSince: trusted.get(fingerprint256),
+        verified: state === true,
+        now,
+      };
+      if (!needsCertificate(situation, settle)) return;
+    }
     const next = await issueFor(authorities.current, names, options.certificateValidityMs, now);
     options.onCertificate(next);
     served = next;
-    log.info({ fingerprint: served.fingerprint, notAfter: served.notAfter }, "made a server certificate");
-    first.resolve(served);
-    observer.published(readiness(authorities, publishedState(bundles, names, served, now), now));
+    log.info({ fingerprint: next.fingerprint, notAfter: next.notAfter }, "made a server certificate");
+    first.resolve(next);
+    observer.published(readiness(authorities, next, publishedState(bundles, names, next, now), now));
   }
 
   /** A replica that starts after a change of the authority serves the new one at once, so it waits with being ready. */
-  function readiness({ current, previous }: Authorities, state: true | string, now: Date): true | string {
-    if (state !== true || previous.length === 0 || served === undefined) return state;
+  function readiness(
+    { current, previous }: Authorities,
+    pair: KeyPair,
+    state: true | string,
+    now: Date,
+  ): true | string {
+    if (state !== true || previous.length === 0 || !isIssuedBy(pair, current)) return state;
     const age = now.getTime() - current.notBefore.getTime() - clockSkewMilliseconds;
-    return age >= settle || !isIssuedBy(served, current)
-      ? true
-      : "API servers may not have seen the new certificate authority yet";
+    return age >= settle || "API servers may not have seen the new certificate authority yet";
   }
 
   const reconciler = createReconciler({

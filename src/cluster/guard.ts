@@ -34,8 +34,6 @@ export interface GuardOptions {
 export function guardImageVolumes({ api, onState, onUnknown, log, timers }: GuardOptions): Guard {
   let refusal: NixClosureError | undefined;
   let seen: string | undefined;
-  let known = false;
-
   let gate: { readonly version: string; readonly state: boolean | undefined; looks: number } | undefined;
 
   async function askGate(version: string): Promise<boolean | undefined> {
@@ -54,7 +52,6 @@ export function guardImageVolumes({ api, onState, onUnknown, log, timers }: Guar
     const version = await api.version();
     const support = supportsImageVolumes(version, await askGate(version));
     refusal = support.refusal === undefined ? undefined : imageVolumesUnsupported(support.refusal);
-    known = true;
     onState(refusal?.message ?? true);
     const now = JSON.stringify([version, support]);
     if (now === seen) return;
@@ -67,7 +64,7 @@ export function guardImageVolumes({ api, onState, onUnknown, log, timers }: Guar
     work: look,
     onError(error) {
       log.warn({ err: error }, "the API server's version is not known, trying again");
-      if (!known) onUnknown(error);
+      if (seen === undefined) onUnknown(error);
     },
     intervalMs,
     timers: timers ?? unrefTimers,

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { unrefTimers, type Timers } from "../reload.ts";
 import type { KeyPair } from "../webhook/tls/key-pair.ts";
 import type { ApiServer, ClusterNames } from "./api-server.ts";
-import { ownWebhooks, publishedState } from "./ca-bundle.ts";
+import { ownBundles, publishedState } from "./ca-bundle.ts";
 import { createReconciler } from "./reconciler.ts";
 
 const intervalMs = 10_000;
@@ -19,8 +19,7 @@ export function watchPublishedBundle(options: {
   const { api, names, served, onState, log } = options;
   const reconciler = createReconciler({
     async work() {
-      const configuration = await api.readWebhooks();
-      const bundles = configuration && ownWebhooks(configuration, names).map(({ caBundle }) => caBundle);
+      const bundles = ownBundles(await api.readWebhooks(), names);
       onState(publishedState(bundles, names, served(), api.now()));
     },
     onError: (error) => log.warn({ err: error }, "caBundle is not known, trying again"),

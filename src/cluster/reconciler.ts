@@ -15,10 +15,7 @@ export interface Reconciler {
   close(): void;
 }
 
-/**
- * Calls `work` when triggered, and at every interval by the wall clock; after a failure sooner. Never twice at a time.
- * @param work told of nothing; what it throws goes to `onError`, and it is tried again.
- */
+/** Calls `work` when triggered and at every interval, after a failure sooner, and never twice at a time. */
 export function createReconciler(options: {
   readonly work: () => Promise<void>;
   readonly onError: (error: unknown) => void;

@@ -1,12 +1,12 @@
 import { X509Certificate } from "node:crypto";
-import { issueServerCertificate, type Authority } from "../webhook/tls/authority.ts";
+import { dayMilliseconds, issueServerCertificate, type Authority } from "../webhook/tls/authority.ts";
 import type { KeyPair } from "../webhook/tls/key-pair.ts";
 import { isDue } from "./authorities.ts";
 
 /** What is known when a replica decides on its server certificate. */
 export interface CertificateSituation {
-  /** What this replica serves; undefined: nothing yet. */
-  readonly served: KeyPair | undefined;
+  /** What this replica serves. */
+  readonly served: KeyPair;
   /** The authority that signs now. */
   readonly current: Authority;
   /** Since when every API server can be expected to trust that authority, milliseconds since 1970; undefined: not yet. */
@@ -33,7 +33,7 @@ const lastMomentMs = 25_000;
  */
 export function needsCertificate(situation: CertificateSituation, settle = settleMs): boolean {
   const { served, current, trustedSince, verified, now } = situation;
-  if (served === undefined || served.notAfter <= now || served.notBefore > now) return true;
+  if (served.notAfter <= now || served.notBefore > now) return true;
   const endsSoon = served.notAfter.getTime() - now.getTime() < lastMomentMs;
   if (isIssuedBy(served, current)) return endsSoon || isDue(served, now);
   if (trustedSince === undefined) return false;
@@ -65,7 +65,7 @@ export function issueFor(
   return issueServerCertificate(authority, {
     dnsNames: serviceNames(names.service, names.namespace),
     ipAddresses: [],
-    days: validityMs / 86_400_000,
+    days: validityMs / dayMilliseconds,
     now,
   });
 }

@@ -78,7 +78,7 @@ export async function joinCluster(options: ClusterOptions): Promise<Cluster> {
           failed(error) {
             metrics.apiServerFailed();
             // What was good once stays good while the API server is away: it asks for nothing meanwhile.
-            const isAway = error instanceof NixClosureError && error.kind === apiServerUnavailable;
+            const isAway = error instanceof NixClosureError && error.code === apiServerUnavailable.code;
             if (published !== true || !isAway) onPublished(messageOf(error));
           },
           bundleWritten: () => metrics.bundleWritten(),

@@ -62,6 +62,17 @@ describe("a webhook in a cluster", () => {
     expect(api.requests.length).toBe(asked);
   });
 
+  test("stays ready while the API server is away, which asks for nothing meanwhile", async () => {
+    const api = await openApi();
+    const webhook = await startWebhook();
+    await until(async () => (await webhook.admin("/readyz")).status === 200);
+    api.broken = 500;
+    api.touch();
+    await until(async () => ((await webhook.metric("api_server_errors_total")) ?? 0) > 1);
+    expect((await webhook.admin("/readyz")).status).toBe(200);
+    expect(await webhook.metric("ca_bundle_trusted")).toBe(1);
+  });
+
   test("is not ready while nothing is published", async () => {
     const api = await openApi();
     api.objects.clear();

@@ -26,7 +26,7 @@ export interface ServerCertificateOptions {
 
 /** Every certificate begins an hour before it is made, for clients whose clock is late. */
 export const clockSkewMilliseconds = 3_600_000;
-const dayMilliseconds = 86_400_000;
+export const dayMilliseconds = 86_400_000;
 /** 100 years: longer is a mistake, and far longer does not fit into a certificate. */
 const maxDays = 36_500;
 /** RFC 5280, appendix A.1: ub-common-name. */
