@@ -243,6 +243,9 @@ describe("a change of the authority", () => {
     expect(parseCertificates(api.secretValue("previous.crt")).map(({ subject }) => subject)).toEqual([
       first.subject,
     ]);
+    // The wait for API servers begins when the replica has seen what it published.
+    const { rounds } = replica;
+    await until(() => replica.rounds >= rounds + 2);
     clock.forward(hourMs + minuteMs);
     await until(() => issuerOf(replica) === current(api).subject);
     expect(replica.distrust()).toBeUndefined();

@@ -175,6 +175,7 @@ test("garbage anywhere in a review is never a mistake of ours", async () => {
   );
   const review = reviewOf(pod);
   const paths = leaves(review);
+  const operation = paths.find((path) => path.at(-1) === "operation")!;
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.constantFrom(...paths), fc.jsonValue({ maxDepth: 3 })), {
@@ -193,7 +194,8 @@ test("garbage anywhere in a review is never a mistake of ours", async () => {
         expect([undefined, 400, 403, 404, 409, 422], answer.body).toContain(response.status?.code);
       },
     ),
-    { numRuns: 300 },
+    // One that is none of our business for certain; chance alone does not always bring it.
+    { numRuns: 300, examples: [[[[operation, "DELETE"]]]] },
   );
   expect(running.inFlight).toBe(0);
   expect(running.outcomes.map(({ reason }) => reason)).not.toContain("INTERNAL");
