@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import Type, { type Static } from "typebox";
 import { Value } from "typebox/value";
-import { parse as parseYaml } from "yaml";
+import { parseDocument } from "yaml";
 import { address, duration, size, sizeHint, type ListenAddress } from "./config-values.ts";
 import { configInvalid, fileUnreadable, nearest, NixClosureError, quote } from "./errors.ts";
 import { parsePublicKey } from "./nix/signature.ts";
@@ -24,7 +24,8 @@ const SourceFile = Type.Object(
 /** The configuration file as written (docs/configuration.md). */
 const ConfigFile = Type.Object(
   {
-    sources: Type.Optional(Type.Record(Type.String(), SourceFile, { minProperties: 1 })),
+    // Of any name, with line ends in it too: a plain string would leave those unchecked (its pattern is "^.*$").
+    sources: Type.Optional(Type.Record(Type.String({ pattern: "^[^]*$" }), SourceFile, { minProperties: 1 })),
     defaultSource: Type.Optional(Type.String()),
     registry: Type.Optional(
       Type.Object(
@@ -193,6 +194,14 @@ export function parseConfig(text: string, name: string): Config {
   const config = complete(value, problems);
   if (problems.length > 0) throw configInvalid(name, problems);
   return config;
+}
+
+/** Reads YAML. What is a mere warning to the library, such as a tag that nobody knows, is an error here. */
+function parseYaml(text: string): unknown {
+  const document = parseDocument(text, { logLevel: "error" });
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem !== undefined) throw problem;
+  return document.toJS();
 }
 
 function complete(file: ConfigFile, problems: string[]): Config {

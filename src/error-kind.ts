@@ -26,7 +26,7 @@ export class NixClosureError extends Error {
 
   /** True where the same request can succeed later without anybody mending it. */
   get temporary(): boolean {
-    return this.kind.status === 503 || this.kind.status === 504;
+    return [429, 503, 504].includes(this.kind.status);
   }
 
   /** The same error with a cause for the log; the message stays. */

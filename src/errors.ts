@@ -1,5 +1,5 @@
 import { kind, NixClosureError } from "./error-kind.ts";
-import { quote } from "./wording.ts";
+import { listed, quote } from "./wording.ts";
 
 /**
  * Every error of nix-closure, in one place: a stable code, an HTTP status (also the admission response's code),
@@ -8,8 +8,9 @@ import { quote } from "./wording.ts";
  * Each code has a paragraph in docs/errors.md; test/errors.test.ts checks it.
  */
 
+export * from "./configuration-errors.ts";
 export { type ErrorFactory, type ErrorKind, errorKinds, NixClosureError } from "./error-kind.ts";
-export { formatBytes, nearest, quote } from "./wording.ts";
+export { formatBytes, maxListed, nearest, quote } from "./wording.ts";
 
 /** An unexpected value as a NixClosureError; a bug of ours, or of a library, ends up as INTERNAL. */
 export function toNixClosureError(error: unknown): NixClosureError {
@@ -173,6 +174,12 @@ export const tooManyRoots = kind(
   (count: number, limit: number) =>
     `${count} roots do not fit into one image name, at most ${limit} do; combine them with symlinkJoin or buildEnv`,
 );
+export const tooManyClosures = kind(
+  "TOO_MANY_CLOSURES",
+  422,
+  (count: number, limit: number) =>
+    `the Pod asks for ${count} different closures, one Pod may have ${limit}; combine store paths with symlinkJoin or buildEnv`,
+);
 export const tooManyVolumes = kind(
   "TOO_MANY_VOLUMES",
   422,
@@ -222,13 +229,13 @@ export const rootsMissing = kind(
   (where: string) => `${where} names no store path; write /nix/store/<32 characters>-<name>`,
 );
 export const annotationsInvalid = kind("ANNOTATIONS_INVALID", 400, (messages: readonly string[]) =>
-  messages.join("; "),
+  listed(messages, "; "),
 );
 export const containerUnknown = kind(
   "CONTAINER_UNKNOWN",
   400,
   (key: string, name: string, known: readonly string[]) =>
-    `annotation ${key} names container ${quote(name)}, the Pod has: ${known.join(", ")}`,
+    `annotation ${key} names container ${quote(name)}, the Pod has: ${listed(known)}`,
 );
 export const volumeConflict = kind(
   "VOLUME_CONFLICT",
@@ -294,8 +301,8 @@ export const narSizeMismatch = kind(
 export const contentAddressMismatch = kind(
   "CONTENT_ADDRESS_MISMATCH",
   502,
-  (path: string, cache: string) =>
-    `the content of ${path} from ${cache} does not have the hash of its content address, and it has no signature; nothing was published`,
+  (path: string, cache: string, why: string) =>
+    `the content of ${path} from ${cache} ${why}, and it has no signature; nothing was published`,
 );
 export const whiteoutName = kind(
   "WHITEOUT_NAME",
@@ -333,6 +340,11 @@ export const conversionSlow = kind(
   (image: string, seconds: number) =>
     `${image} is not ready after ${seconds} s, its conversion goes on; pull again`,
 );
+export const registryBusy = kind(
+  "REGISTRY_BUSY",
+  429,
+  (limit: number) => `${limit} requests wait for images already; pull again later`,
+);
 
 // ---- webhook ----
 
@@ -358,42 +370,6 @@ export const imageVolumesUnsupported = kind(
     `${why}, so the Pod would start without its closure; upgrade to Kubernetes 1.35 or later, or turn the gate on in the API server and the kubelets`,
 );
 
-// ---- command line and configuration ----
+// ---- command line and configuration: configuration-errors.ts ----
 
-export const configInvalid = kind(
-  "CONFIG_INVALID",
-  400,
-  (file: string, problems: readonly string[]) => `configuration ${file}: ${problems.join("; ")}`,
-);
-export const fileUnreadable = kind(
-  "FILE_UNREADABLE",
-  400,
-  (file: string, why: string) => `cannot read ${file}: ${why}`,
-);
-export const fileExists = kind(
-  "FILE_EXISTS",
-  409,
-  (file: string) =>
-    `${file} exists and is not one that "nix-closure certs" made; name another directory, or overwrite it with --force`,
-);
-export const fileUnwritable = kind(
-  "FILE_UNWRITABLE",
-  500,
-  (file: string, why: string) => `cannot write ${file}: ${why}`,
-);
-export const manifestInvalid = kind(
-  "MANIFEST_INVALID",
-  400,
-  (file: string, why: string) => `${file} is not a Kubernetes manifest: ${why}`,
-);
-export const certificateInvalid = kind(
-  "CERTIFICATE_INVALID",
-  400,
-  (file: string, why: string) => `certificate ${file}: ${why}; make one with "nix-closure certs"`,
-);
-export const portUnavailable = kind(
-  "PORT_UNAVAILABLE",
-  500,
-  (address: string, why: string) => `cannot listen on ${address}: ${why}`,
-);
 export const internal = kind("INTERNAL", 500, (why: string) => `internal error: ${why}; please report it`);

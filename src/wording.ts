@@ -3,6 +3,20 @@ export function quote(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }
 
+/** Of things of one kind so many are named in a message; whoever has more to mend mends these first. */
+export const maxListed = 20;
+
+/**
+ * Joins the first {@link maxListed} items for a message, and says whether there are more. Each is cut at 1000
+ * characters: what a Pod says comes here before the API server has looked at any length.
+ */
+export function listed(items: readonly string[], separator = ", "): string {
+  const shown = items
+    .slice(0, maxListed)
+    .map((item) => (item.length > 1000 ? `${item.slice(0, 1000)}…` : item));
+  return (items.length > shown.length ? [...shown, "and more"] : shown).join(separator);
+}
+
 /** A number of bytes for a person, for instance `20.0 MiB`. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -15,12 +29,13 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** The known word with the smallest edit distance (Levenshtein) to a word; the first of several. */
+/** The known word with the smallest edit distance (Levenshtein) to a word, or to its first 100 characters; the first of several. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
+  const start = word.slice(0, 100);
   let best: string | undefined;
   let bestDistance = Infinity;
   for (const candidate of known) {
-    const distance = editDistance(word, candidate);
+    const distance = editDistance(start, candidate);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }
   return best;

@@ -60,7 +60,8 @@ const folderRule: Readonly<Record<string, readonly string[] | typeof everything>
 };
 /** The same for files that lie in no folder. */
 const rootFileRule: Readonly<Record<string, readonly string[] | typeof everything>> = {
-  "errors.ts": ["error-kind.ts", "wording.ts"],
+  "errors.ts": ["configuration-errors.ts", "error-kind.ts", "wording.ts"],
+  "configuration-errors.ts": ["error-kind.ts"],
   "error-kind.ts": [],
   "wording.ts": [],
   "config.ts": ["config-values.ts", "nix", "plan"],
@@ -71,7 +72,8 @@ const rootFileRule: Readonly<Record<string, readonly string[] | typeof everythin
 };
 /** Root files that only these may import; errors.ts is for all. */
 const importers: Readonly<Record<string, readonly string[]>> = {
-  "error-kind.ts": ["errors.ts"],
+  "configuration-errors.ts": ["errors.ts"],
+  "error-kind.ts": ["errors.ts", "configuration-errors.ts"],
   "wording.ts": ["errors.ts"],
   "config.ts": ["service", "cli"],
   "config-values.ts": ["config.ts"],

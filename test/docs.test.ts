@@ -177,7 +177,7 @@ test("docs/annotations.md has every annotation, and no other", () => {
 
 test("docs/errors.md has the status of every error", () => {
   for (const { code, status } of errorKinds.values()) {
-    const temporary = status === 503 || status === 504 ? ", temporary" : "";
+    const temporary = [429, 503, 504].includes(status) ? ", temporary" : "";
     expect(section("docs/errors.md", `## ${code}`).trimStart().split("\n")[0], code).toBe(
       `HTTP ${status}${temporary}.`,
     );

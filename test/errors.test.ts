@@ -7,6 +7,7 @@ import {
   errorKinds,
   formatBytes,
   internal,
+  maxListed,
   nearest,
   NixClosureError,
   quote,
@@ -36,7 +37,7 @@ describe("error codes", () => {
   test("are in upper case, with an HTTP status that an error can have", () => {
     for (const { code, status } of errorKinds.values()) {
       expect(code).toMatch(/^[A-Z]+(_[A-Z]+)*$/);
-      expect([400, 403, 404, 409, 422, 500, 502, 503, 504]).toContain(status);
+      expect([400, 403, 404, 409, 422, 429, 500, 502, 503, 504]).toContain(status);
     }
   });
 
@@ -75,7 +76,7 @@ test("an error tells its code, its status, and where to read more", () => {
 test("an error is temporary where the same request can succeed later", () => {
   for (const [, factory] of factories) {
     const error = new NixClosureError(factory, "x");
-    expect(error.temporary).toBe([503, 504].includes(factory.status));
+    expect(error.temporary).toBe([429, 503, 504].includes(factory.status));
   }
 });
 
@@ -128,6 +129,24 @@ test("quoted text has no control characters, and an end", () => {
   expect(quote("x".repeat(201))).toBe(`"${"x".repeat(200)}…"`);
 });
 
+describe("errors together", () => {
+  const many = (count: number, text = "x") =>
+    Array.from({ length: count }, (_, index) => volumeConflict(`${text}${index}`));
+  const messageOf = (errors: readonly NixClosureError[]) => failureOf(() => throwTogether(errors)).message;
+
+  test("are all told, up to a number", () => {
+    expect(messageOf(many(maxListed))).toContain(`x${maxListed - 1} of its own, a name`);
+    expect(messageOf(many(maxListed))).not.toContain("and more");
+    const message = messageOf(many(maxListed + 1));
+    expect(message.match(/\[VOLUME_CONFLICT\]/g)).toHaveLength(maxListed);
+    expect(message).toMatch(/; and more$/);
+  });
+
+  test("are cut when they are long", () => {
+    expect(messageOf(many(30, "y".repeat(10_000))).length).toBeLessThan(25_000);
+  });
+});
+
 describe("nearest", () => {
   test.for<[string, readonly string[], string | undefined]>([
     ["stratgy", ["containers", "strategy"], "strategy"],
@@ -139,6 +158,15 @@ describe("nearest", () => {
     ["x", [], undefined],
   ])("%j among %j is %j", ([word, known, expected]) => {
     expect(nearest(word, known)).toBe(expected);
+  });
+
+  test("looks at no more than the start of a long word", () => {
+    const started = process.cpuUsage();
+    expect(nearest(`strategy${"y".repeat(1_000_000)}`, ["x".repeat(60), "y".repeat(100)])).toBe(
+      "y".repeat(100),
+    );
+    const { user, system } = process.cpuUsage(started);
+    expect((user + system) / 1000).toBeLessThan(200);
   });
 
   test("is the word itself where it is known", () => {

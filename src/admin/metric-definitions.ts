@@ -76,7 +76,7 @@ export function defineMetrics(registry: Registry) {
       ["kind"],
     ),
     conversionBytes: counter("conversion_bytes_total", "Bytes of the layers that were made.", ["kind"]),
-    blobStoreBytes: gauge("blob_store_bytes", "Bytes in the blob store, temporary files included."),
+    blobStoreBytes: gauge("blob_store_bytes", "Bytes of the blobs in the store, without layers being made."),
     blobStoreBlobs: gauge("blob_store_blobs", "Blobs in the blob store."),
     evictions: counter("blob_store_evictions_total", "Blobs that were removed to make room."),
     evictedBytes: counter(
@@ -84,6 +84,10 @@ export function defineMetrics(registry: Registry) {
       "Bytes of the blobs that were removed to make room.",
     ),
 
+    imageRequestsWaiting: gauge(
+      "image_requests_waiting",
+      "Requests for a tag that wait for their image; beyond 1000 they are refused.",
+    ),
     registryRequests: counter(
       "registry_requests_total",
       "Requests to the registry by what was asked and status class.",

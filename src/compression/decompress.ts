@@ -25,7 +25,7 @@ const minInput = 2 ** 20;
 const worthProgram = 2 ** 20;
 
 /**
- * Decompresses a NAR.
+ * Decompresses a NAR. Each chunk is there until the next one is asked for.
  *
  * @param compression as the narinfo names it; empty means bzip2 (Nix, src/libstore/nar-info.cc).
  * @param input is destroyed when the result ends, whatever way.

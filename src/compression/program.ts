@@ -1,6 +1,6 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { finished, pipeline } from "node:stream/promises";
 
 /** How a program is used as a filter. */
 export interface Filter {
@@ -18,6 +18,8 @@ const maxMessage = 500;
  * Decompresses with a child process. It has ended when the generator has, whatever way: a program that still runs then,
  * or when the signal aborts, is killed.
  *
+ * A chunk is there until the next one is asked for.
+ *
  * Anything on its standard error is a failure, for bzip2 tells of bytes after the end there and exits with 0.
  */
 export async function* decompressWithProgram(
@@ -34,7 +36,7 @@ export async function* decompressWithProgram(
   const message = firstLine(child.stderr);
   const fed = feed(filter.starts === undefined ? input : checkStart(input, filter.starts), child.stdin);
   try {
-    for await (const chunk of child.stdout as AsyncIterable<Uint8Array>) yield chunk;
+    yield* gathered(child.stdout);
     const outcome = await ended;
     const failure = await fed;
     // A program that gives up stops reading first, so its own words come before those of the pipe.
@@ -46,9 +48,57 @@ export async function* decompressWithProgram(
     signal.removeEventListener("abort", kill);
     kill();
     child.stdin.destroy();
+    child.stdout.destroy();
     // Not for its input: who stops early destroys that next, until then its next chunk may be long in coming.
     await ended.catch(() => undefined);
   }
+}
+
+/** The most that Node.js reads at a time, in bytes. */
+const maxRead = 64 * 1024;
+/** Bytes of output that are gathered before they are passed on: xz writes 8 KiB at a time. */
+const enoughOutput = 64 * 1024;
+const gatheredOutput = enoughOutput + 3 * maxRead;
+
+/**
+ * What a stream reads, in larger pieces: to wait for each chunk takes as long as to work on it. One buffer is filled
+ * while the reader has the other. The chunks' own memory goes back at once, since the garbage collector, which sees only
+ * how little they are on its own heap, would let some hundreds of them come together.
+ */
+async function* gathered(stream: Readable): AsyncGenerator<Uint8Array, void, undefined> {
+  let filling = Buffer.allocUnsafeSlow(gatheredOutput);
+  let other = Buffer.allocUnsafeSlow(gatheredOutput);
+  let filled = 0;
+  let ended = false;
+  let wake = (): void => undefined;
+  const end = finished(stream, { writable: false }).finally(() => {
+    ended = true;
+    wake();
+  });
+  // It is awaited below, unless the reader stops early.
+  end.catch(() => undefined);
+  stream.on("data", (chunk: Uint8Array<ArrayBuffer>) => {
+    filling.set(chunk, filled);
+    filled += chunk.length;
+    free(chunk);
+    if (filled + maxRead > filling.length) stream.pause();
+    if (filled >= enoughOutput) wake();
+  });
+  for (;;) {
+    if (!ended && filled < enoughOutput) await new Promise<void>((resolve) => (wake = resolve));
+    if (filled === 0) break;
+    const ready = filling.subarray(0, filled);
+    [filling, other] = [other, filling];
+    filled = 0;
+    stream.resume();
+    yield ready;
+  }
+  await end;
+}
+
+/** Gives a chunk's memory back, unless it is a part of something that others may hold. */
+function free({ buffer, byteLength }: Uint8Array<ArrayBuffer>): void {
+  if (buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 /** Exit code, or the signal's name; rejects if the program could not be started. */

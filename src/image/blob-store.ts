@@ -3,16 +3,18 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { Digest } from "../oci/digest.ts";
 import { BlobBudget, type Eviction, type Reservation } from "./blob-budget.ts";
-import { type BlobRange, BlobStream, DigestCheck } from "./blob-stream.ts";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.ts";
 import { ImageCatalog } from "./image-catalog.ts";
 import type { ImageRecord } from "./image-record.ts";
 import type { OpenBlob } from "./images.ts";
 import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
 import type { Layer } from "./layer-writer.ts";
+import { Leases } from "./leases.ts";
+import { openBlob } from "./open-blob.ts";
 import { StoreDirectory } from "./store-directory.ts";
 import { repairDirectory } from "./store-repair.ts";
 import { StoredBlob } from "./stored-blob.ts";
+import { UseClock } from "./use-clock.ts";
 
 export interface BlobStoreOptions {
   readonly directory: string;
@@ -29,6 +31,9 @@ export interface Hold {
   release(): void;
 }
 
+/** How long (milliseconds) a client may take from the answer to its tag to the end of the layer; containerd asks at once. */
+const leaseTime = 10_000;
+
 /** Layers on the disk, and the records of the images that are made of them. */
 export class BlobStore {
   /** The records. Each has its blob. */
@@ -40,12 +45,15 @@ export class BlobStore {
   /** In the order of their last use. */
   readonly #blobs = new Map<Digest, StoredBlob>();
   #bytes = 0;
+  readonly #useClock: UseClock;
+  readonly #leases = new Leases<Digest>(leaseTime);
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(files: StoreDirectory, lock: DirectoryLock, options: BlobStoreOptions) {
     this.#files = files;
     this.#lock = lock;
     this.#options = options;
+    this.#useClock = new UseClock(options.now);
     this.budget = new BlobBudget(options.maxBytes, () => this.#exclusively(() => this.#evictOldest()));
   }
 
@@ -80,20 +88,31 @@ export class BlobStore {
     return this.#files.removeTemporary(file);
   }
 
-  /** Makes a temporary file, which the disk has in full, a blob; the reservation ends. */
+  /**
+   * Makes a temporary file, which the disk has in full, a blob; the reservation ends. Who made it has a lease, or it
+   * could be gone again before its record is written.
+   */
   async publish(temporary: string, layer: Layer, reservation: Reservation): Promise<void> {
     const { digest, size } = layer;
     await this.#exclusively(async () => {
       if (this.#blobs.has(digest)) {
         await this.#files.removeTemporary(temporary);
+        this.lease(digest);
         reservation.release();
         return;
       }
-      await this.#files.publishBlob(temporary, digest);
       const blob = new StoredBlob(layer);
-      await using file = await this.#files.openBlob(digest);
-      if (file !== undefined) await blob.trust(file);
+      try {
+        await this.#files.publishBlob(temporary, digest);
+        await using file = await this.#files.openBlob(digest);
+        if (file !== undefined) await blob.trust(file);
+      } catch (error) {
+        // Nobody knows of it, so nobody would count it, or remove it.
+        await this.#files.removeBlob(digest).catch(() => undefined);
+        throw error;
+      }
       this.#blobs.set(digest, blob);
+      this.lease(digest);
       reservation.settle(size);
       this.#count(size);
     });
@@ -119,20 +138,45 @@ export class BlobStore {
       return true;
     }
     return this.#exclusively(async () => {
-      if (!this.#blobs.has(record.layer.digest)) return false;
-      await this.#files.writeRecord(record, new Date(this.#options.now()));
+      const blob = this.#blobs.get(record.layer.digest);
+      if (blob === undefined) return false;
+      try {
+        await this.#files.writeRecord(record, this.#useClock.next());
+      } catch (error) {
+        // Without any record nobody finds it, and it would only take up room.
+        if (this.catalog.withLayer(blob.digest).length === 0) await this.#remove(blob).catch(() => undefined);
+        throw error;
+      }
       this.catalog.put(record);
       return true;
     });
   }
 
-  /** Notes that an image is used. */
+  /** Notes that an image is used. A disk that refuses it is no error. */
   async touch(record: ImageRecord): Promise<void> {
     const blob = this.#blobs.get(record.layer.digest);
     if (blob === undefined) return;
     this.#blobs.delete(blob.digest);
     this.#blobs.set(blob.digest, blob);
-    await this.#files.touchRecord(record, new Date(this.#options.now()));
+    // Only what is evicted first after a restart hangs on it: a disk that takes nothing more can still be read.
+    await this.#files.touchRecord(record, this.#useClock.next()).catch((error: unknown) => {
+      this.#options.log.debug({ err: error }, "a use was not noted");
+    });
+  }
+
+  /** A client was told of a blob, which stays until the client has read it, but not for long. */
+  lease(digest: Digest): void {
+    const blob = this.#blobs.get(digest);
+    if (blob === undefined) return;
+    this.#leases.begin(digest, () => {
+      blob.users++;
+      return () => this.#release(blob);
+    });
+  }
+
+  /** A client, or who made a blob, has no need of its lease any more. */
+  endLease(digest: Digest): void {
+    this.#leases.serve(digest);
   }
 
   /** Opens a layer; undefined if it is not there, or damaged. */
@@ -140,34 +184,25 @@ export class BlobStore {
     const opened = await this.#open(digest);
     if (opened === undefined) return undefined;
     const { blob, file } = opened;
-    const whole = { start: 0, end: blob.size - 1 };
-    let isOpen = true;
-    return {
-      size: blob.size,
-      mediaType,
-      read: (range: BlobRange = whole) => {
-        const isWhole = range.start === whole.start && range.end === whole.end;
-        // The reader hears of it; the blob is removed meanwhile.
-        const check = new DigestCheck(digest, () => void this.#discard(blob).catch(() => undefined));
-        return new BlobStream(file, range, isWhole ? check : undefined);
-      },
-      close: async () => {
-        if (!isOpen) return;
-        isOpen = false;
+    return openBlob(blob, file, mediaType, {
+      damaged: () => void this.#discard(blob).catch(() => undefined),
+      closed: (wasSent) => {
+        if (wasSent) this.endLease(digest);
         this.#release(blob);
-        await file.close();
       },
-    };
+    });
   }
 
   /** Ends; blobs that are open can be read on. */
   async close(): Promise<void> {
+    this.#leases.endAll();
     await this.#last;
     await this.#lock.release();
   }
 
   async #load(): Promise<void> {
-    const { records, ...removed } = await repairDirectory(this.#files);
+    const { records, lastUse, ...removed } = await repairDirectory(this.#files);
+    this.#useClock.startAfter(lastUse);
     for (const record of records) {
       this.catalog.put(record);
       // A blob of several images has the last use of the last of them.
@@ -232,12 +267,20 @@ export class BlobStore {
   }
 
   async #remove(blob: StoredBlob): Promise<void> {
+    const records = this.catalog.withLayer(blob.digest);
+    // From here on nobody begins to read it.
     this.#blobs.delete(blob.digest);
-    for (const record of this.catalog.withLayer(blob.digest)) {
-      this.catalog.drop(record);
-      await this.#files.removeRecord(record);
+    this.#leases.end(blob.digest);
+    for (const record of records) this.catalog.drop(record);
+    try {
+      for (const record of records) await this.#files.removeRecord(record);
+      await this.#files.removeBlob(blob.digest);
+    } catch (error) {
+      // It is still there, and counts; another one has the next turn.
+      this.#blobs.set(blob.digest, blob);
+      for (const record of records) this.catalog.put(record);
+      throw error;
     }
-    await this.#files.removeBlob(blob.digest);
     this.budget.removeBlob(blob.size);
     this.#count(-blob.size);
   }

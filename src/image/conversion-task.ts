@@ -2,6 +2,7 @@ import type { MessagePort } from "node:worker_threads";
 
 import { errorKinds, internal, NixClosureError, toNixClosureError } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
+import type { NarLimits } from "../resolver/open-nar.ts";
 import type { LayerPart } from "./layer.ts";
 import type { Layer } from "./layer-writer.ts";
 import type { Programs } from "../compression/programs.ts";
@@ -12,6 +13,8 @@ export interface ConversionTask {
   readonly file: string;
   readonly parts: readonly LayerPart[];
   readonly programs: Programs;
+  /** Other time limits for NARs than the usual ones. */
+  readonly narLimits?: NarLimits | undefined;
   /** Bytes that the layer may have before more are asked for. */
   readonly granted: number;
   readonly port: MessagePort;

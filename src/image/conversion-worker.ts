@@ -8,6 +8,7 @@ import type { MessagePort } from "node:worker_threads";
 import { type NixClosureError, toNixClosureError } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import type { NarLocation } from "../resolver/nar-location.ts";
+import { nameNar } from "../resolver/name-path.ts";
 import { openNar } from "../resolver/open-nar.ts";
 import {
   type ConversionMessage,
@@ -22,7 +23,6 @@ import { diskError } from "./disk-error.ts";
 import { addNar, type LayerPart } from "./layer.ts";
 import { type Layer, LayerWriter } from "./layer-writer.ts";
 import { directoryEntry } from "./nar-to-tar.ts";
-import type { Programs } from "../compression/programs.ts";
 
 type NarPart = Extract<LayerPart, { type: "nar" }>;
 
@@ -53,17 +53,17 @@ async function openNew(file: string): Promise<FileHandle> {
 
 async function writeLayer(
   writer: LayerWriter,
-  { parts, programs }: ConversionTask,
+  task: ConversionTask,
   signal: AbortSignal,
   missing: StorePath[],
 ): Promise<Layer> {
-  for (const part of parts) {
+  for (const part of task.parts) {
     signal.throwIfAborted();
     if (part.type === "directory") {
       writer.put(directoryEntry(Buffer.from(part.name)));
       await writer.drain();
     } else {
-      await addFromAnyCache(writer, part, programs, signal, missing);
+      await addFromAnyCache(writer, part, task, signal, missing);
     }
   }
   return writer.finish();
@@ -73,7 +73,7 @@ async function writeLayer(
 async function addFromAnyCache(
   writer: LayerWriter,
   part: NarPart,
-  programs: Programs,
+  task: ConversionTask,
   signal: AbortSignal,
   missing: StorePath[],
 ): Promise<void> {
@@ -81,14 +81,14 @@ async function addFromAnyCache(
   const errors: NixClosureError[] = [];
   for (const location of part.locations) {
     try {
-      await addFrom(writer, part, location, programs, signal);
+      await addFrom(writer, part, location, task, signal);
       return;
     } catch (cause) {
       const error = toNixClosureError(cause);
       // No other cache helps.
       if (signal.aborted || isOurs(error)) throw error;
       if (error.code === "NAR_MISSING") missing.push(part.storePath);
-      errors.push(error);
+      errors.push(nameNar(error, location));
       await writer.rollBack(start);
     }
   }
@@ -102,10 +102,10 @@ async function addFrom(
   writer: LayerWriter,
   part: NarPart,
   location: NarLocation,
-  programs: Programs,
+  { programs, narLimits }: ConversionTask,
   signal: AbortSignal,
 ): Promise<void> {
-  const compressed = await openNar(location, signal);
+  const compressed = await openNar(location, signal, narLimits);
   const stop = (): void => void compressed.destroy(toNixClosureError(signal.reason));
   signal.addEventListener("abort", stop, { once: true });
   try {

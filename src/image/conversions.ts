@@ -7,6 +7,7 @@ import { Piscina } from "piscina";
 
 import { internal, type NixClosureError, shuttingDown } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
+import type { NarLimits } from "../resolver/open-nar.ts";
 import type { Reservation } from "./blob-budget.ts";
 import {
   type ConversionMessage,
@@ -35,18 +36,28 @@ export class ConversionFailure extends Error {
 
 /** Threads that wait for work this long (milliseconds) end, and give back their memory. */
 const idleTimeout = 30_000;
+/** Nearly all that a conversion makes is of use for a moment: with more room the collector would only come later. */
+const maxYoungGenerationSizeMb = 6;
 /** How long (milliseconds) a conversion may take to notice that it is to end; a block of bzip2 takes a second. */
 const abortTimeout = 5_000;
+
+export interface ConversionPoolOptions {
+  /** Conversions at a time. */
+  readonly workers: number;
+  readonly programs: Programs;
+  /** Other time limits for NARs than the usual ones. */
+  readonly narLimits?: NarLimits | undefined;
+}
 
 /** Runs conversions in worker threads. */
 export class ConversionPool {
   readonly #pool: Piscina<ConversionTask, ConversionResult>;
-  readonly #programs: Programs;
+  readonly #options: ConversionPoolOptions;
   readonly #runs = new Map<AbortController, Promise<ConversionResult>>();
   readonly #closing = new AbortController();
 
-  constructor(options: { readonly workers: number; readonly programs: Programs }) {
-    this.#programs = options.programs;
+  constructor(options: ConversionPoolOptions) {
+    this.#options = options;
     // The worker has this file's extension: .ts in the source, .js once it is compiled.
     const worker = new URL(`./conversion-worker${extname(import.meta.url)}`, import.meta.url);
     this.#pool = new Piscina({
@@ -55,6 +66,7 @@ export class ConversionPool {
       minThreads: 0,
       maxThreads: options.workers,
       idleTimeout,
+      resourceLimits: { maxYoungGenerationSizeMb },
       // Piscina's own way of waiting stops the thread's event loop, and with it the closing of idle connections.
       atomics: "disabled",
     });
@@ -80,7 +92,8 @@ export class ConversionPool {
     this.#closing.signal.addEventListener("abort", abort, { once: true });
     try {
       this.#closing.signal.throwIfAborted();
-      const task = { file, parts, programs: this.#programs, granted: reservation.bytes, port: port2 };
+      const { programs, narLimits } = this.#options;
+      const task = { file, parts, programs, narLimits, granted: reservation.bytes, port: port2 };
       const result = await this.#runInThread(task);
       if ("layer" in result) return result.layer;
       throw new ConversionFailure(fromErrorData(result.error), result.missing);

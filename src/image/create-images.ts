@@ -1,4 +1,5 @@
 import { findPrograms, type Programs } from "../compression/programs.ts";
+import type { NarLimits } from "../resolver/open-nar.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import { BlobStore } from "./blob-store.ts";
 import { ConversionPool } from "./conversions.ts";
@@ -25,12 +26,18 @@ export interface ImagesOptions {
   readonly log?: ImagesLog;
   /** How long a tag is waited for, in seconds: less than the 5 minutes after which containerd gives up on a pull. */
   readonly patience?: number;
+  /** Requests for tags that may wait at a time. */
+  readonly maxWaiting?: number;
+  /** Other time limits for NARs than the usual ones, for tests. */
+  readonly narLimits?: NarLimits | undefined;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
 const defaultWorkers = 2;
 const defaultPatience = 240;
+/** What a kubelet asks for in that time with its default of 5 pulls a second, less some; some 20 MiB of connections. */
+const defaultMaxWaiting = 1000;
 
 /**
  * Opens the blob store, and repairs it if need be.
@@ -38,18 +45,19 @@ const defaultPatience = 240;
  * @throws blobStoreInUse, diskFailed
  */
 export async function createImages(options: ImagesOptions): Promise<Images & { close(): Promise<void> }> {
-  const { resolver, directory, maxBytes, now = Date.now } = options;
-  const { workers = defaultWorkers, patience = defaultPatience } = options;
+  const { resolver, directory, maxBytes, narLimits, now = Date.now } = options;
+  const { workers = defaultWorkers, patience = defaultPatience, maxWaiting = defaultMaxWaiting } = options;
   const { observer = silentImagesObserver, log = silentImagesLog } = options;
   const programs = options.programs ?? (await findPrograms(process.env["PATH"]));
   const store = await BlobStore.open({ directory, maxBytes, observer, log, now });
   return new ImageServer({
     resolver,
     store,
-    pool: new ConversionPool({ workers, programs }),
+    pool: new ConversionPool({ workers, programs, narLimits }),
     workers,
     observer,
     log,
     patience,
+    maxWaiting,
   });
 }

@@ -24,7 +24,9 @@ export interface DirectoryLock {
 const answers = { held: "h", wanted: "w" } as const;
 type Owner = keyof typeof answers | "gone";
 
-const lockPattern = /^lock-[0-9a-f-]{36}$/;
+/** Of a socket that does not answer yet. */
+const newSuffix = ".new";
+const lockPattern = /^lock-[0-9a-f-]{36}(\.new)?$/;
 /** How long an owner is waited for (milliseconds). */
 const answerTimeout = 1_000;
 /** Another one that wants the directory too is asked again after so long (milliseconds), so many times. */
@@ -59,9 +61,9 @@ async function takeLock(directory: string): Promise<DirectoryLock> {
     await close(server);
   };
   try {
-    await listen(server, join(place, `${name}.new`));
+    await listen(server, join(place, `${name}${newSuffix}`));
     // Nobody sees it before it answers.
-    await rename(join(place, `${name}.new`), join(place, name));
+    await rename(join(place, `${name}${newSuffix}`), join(place, name));
     if (!(await isFirst(place, name))) throw blobStoreInUse(directory);
     state = "held";
     return { release };
@@ -80,6 +82,8 @@ async function isFirst(place: string, own: string): Promise<boolean> {
     for (const name of await readdir(place)) {
       if (!lockPattern.test(name) || name === own) continue;
       const owner = await askOwner(join(place, name));
+      // Of a start that was ended in its middle, or that is a moment behind us.
+      if (name.endsWith(newSuffix) && owner !== "gone") continue;
       if (owner === "held" || (owner === "wanted" && name < own)) return false;
       // It has seen us and will give up, or has not and will say that it holds the directory.
       if (owner === "wanted") mustAskAgain = true;

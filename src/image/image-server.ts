@@ -10,11 +10,12 @@ import {
 import type { Digest } from "../oci/digest.ts";
 import { type Document, mediaTypes } from "../oci/documents.ts";
 import { conversionVersion, type ImageName, parseImageName, parseRepository } from "../plan/image-name.ts";
-import { Flights, unlessAborted } from "../resolver/flights.ts";
+import { unlessAborted } from "../resolver/flights.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { ConversionFailure, type ConversionPool } from "./conversions.ts";
 import { imageDocuments } from "./image-documents.ts";
+import { ImageQueue } from "./image-queue.ts";
 import type { Images, OpenBlob } from "./images.ts";
 import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
 import { LayerMaker } from "./layer-maker.ts";
@@ -30,10 +31,18 @@ export interface ImageServerOptions {
   readonly log: ImagesLog;
   /** Seconds that a tag is waited for. */
   readonly patience: number;
+  /** Requests for tags that wait at a time, and images in the making. */
+  readonly maxWaiting: number;
 }
 
 /** A layer can be gone again before its record is written, in a store that is too small for what is asked of it. */
 const maxAttempts = 3;
+
+/** What a tag answers with, and the layer that is asked for next. */
+interface MadeImage {
+  readonly index: Document;
+  readonly layer: Digest;
+}
 
 /** Makes images from store paths, and serves them from its store. */
 export class ImageServer implements Images {
@@ -42,8 +51,7 @@ export class ImageServer implements Images {
   readonly #pool: ConversionPool;
   readonly #patience: number;
   readonly #maker: LayerMaker;
-  /** Images being made, by repository and tag. */
-  readonly #flights = new Flights<Document>();
+  readonly #queue: ImageQueue<MadeImage>;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
 
@@ -52,6 +60,7 @@ export class ImageServer implements Images {
     this.#store = options.store;
     this.#pool = options.pool;
     this.#patience = options.patience;
+    this.#queue = new ImageQueue(options.maxWaiting, (waiting) => options.observer.waiting(waiting));
     this.#maker = new LayerMaker({ ...options, signal: this.#closing.signal });
   }
 
@@ -59,10 +68,17 @@ export class ImageServer implements Images {
     this.#closing.signal.throwIfAborted();
     const name = parseImageName(repository, tag);
     const image = `${repository}:${tag}`;
-    const work = this.#flights.run(image, () => this.#track(this.#make(name)));
-    const limit = AbortSignal.timeout(this.#patience * 1000);
-    const answer = unlessAborted(work, limit, () => conversionSlow(image, this.#patience));
-    return unlessAborted(answer, signal, () => toError(signal?.reason));
+    const { index, layer } = await this.#queue.run(
+      image,
+      () => this.#track(this.#make(name)),
+      (work) => {
+        const limit = AbortSignal.timeout(this.#patience * 1000);
+        const answer = unlessAborted(work, limit, () => conversionSlow(image, this.#patience));
+        return unlessAborted(answer, signal, () => toError(signal?.reason));
+      },
+    );
+    this.#store.lease(layer);
+    return index;
   }
 
   async document(repository: string, digest: Digest): Promise<Document | undefined> {
@@ -110,7 +126,7 @@ export class ImageServer implements Images {
   }
 
   /** Makes an image; a second time if a cache has lost a NAR, for what is asked of it now may lead elsewhere. */
-  async #make(name: ImageName): Promise<Document> {
+  async #make(name: ImageName): Promise<MadeImage> {
     try {
       return await this.#makeOnce(name);
     } catch (error) {
@@ -130,18 +146,22 @@ export class ImageServer implements Images {
     return error.missing.length > 0;
   }
 
-  async #makeOnce(name: ImageName): Promise<Document> {
+  async #makeOnce(name: ImageName): Promise<MadeImage> {
     const { catalog, budget } = this.#store;
     const plan = await planLayer(this.#resolver, name, this.#closing.signal);
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const layer = catalog.layerOf(plan.image.layerKey) ?? (await this.#maker.make(plan));
+      const known = catalog.layerOf(plan.image.layerKey);
+      const layer = known ?? (await this.#maker.make(plan));
       const hold = await this.#store.hold(layer.digest);
+      if (known === undefined) this.#store.endLease(layer.digest);
       if (hold === undefined) continue;
       try {
         const record = { ...plan.image, layer };
-        if (await this.#store.useRecord(record)) return imageDocuments(record).index;
+        if (await this.#store.useRecord(record))
+          return { index: imageDocuments(record).index, layer: layer.digest };
       } finally {
-        hold.release();
+        // All who wait have their leases by then.
+        setImmediate(() => hold.release());
       }
     }
     const bytes = plan.paths.reduce((total, { info }) => total + info.narSize, 0);

@@ -11,6 +11,8 @@ export interface ImagesObserver {
   blobStore(size: { readonly bytes: number; readonly blobs: number }): void;
   /** A blob had to give way; its size in bytes. */
   eviction(bytes: number): void;
+  /** So many requests for tags wait for their image now. */
+  waiting(requests: number): void;
 }
 
 /** Hears all and does nothing. */
@@ -18,6 +20,7 @@ export const silentImagesObserver: ImagesObserver = {
   conversion: () => undefined,
   blobStore: () => undefined,
   eviction: () => undefined,
+  waiting: () => undefined,
 };
 
 /** Where a line goes now and then; pino's Logger is one. */

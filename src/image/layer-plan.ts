@@ -63,7 +63,8 @@ export async function planLayer(
 }
 
 /**
- * Where the NAR of a path is, without the caches that say now that it has another hash.
+ * Where the NAR of a path is, without the caches that say now that it has another hash. Where a content address stands for
+ * a signature, it decides: the content is held against it, and a hash may be another cache's lie.
  *
  * @returns none if all say so: what was resolved is out of date.
  */
@@ -74,7 +75,9 @@ export async function locate(
   signal: AbortSignal,
 ): Promise<readonly NarLocation[]> {
   const locations = await resolver.narLocations(source, info.storePath, signal);
-  return locations.filter(({ narHash }) => narHash === info.narHash);
+  return locations.filter(
+    ({ narHash, contentAddress }) => narHash === info.narHash || contentAddress !== undefined,
+  );
 }
 
 async function planPath(resolver: Resolver, name: PathImageName, signal: AbortSignal): Promise<LayerPlan> {

@@ -18,12 +18,12 @@ export interface Checkpoint {
   readonly hash: Hash;
 }
 
-/** Bytes that are gathered before they are written; a system call for each header would cost more than the copy. */
-const batchSize = 256 * 1024;
-/** Smaller pieces are copied together, larger ones are written from where they are. */
-const copyLimit = 8 * 1024;
+/** Bytes that are gathered before they are hashed and written. */
+const bufferSize = 256 * 1024;
+/** Bytes after which the disk is told to begin, so that there is little to wait for at the end. */
+const syncInterval = 8 * 1024 * 1024;
 
-/** Writes a layer to a file, in large pieces, and hashes it on the way. */
+/** Writes a layer to a file, in large pieces, and hashes it on the way. Its memory is a few buffers that are used again. */
 export class LayerWriter {
   readonly #file: FileHandle;
   readonly #allow: (size: number) => Promise<void>;
@@ -31,12 +31,15 @@ export class LayerWriter {
   /** Bytes that were put, written or not. */
   #size = 0;
   #written = 0;
+  #synced = 0;
 
-  #pieces: Uint8Array[] = [];
-  #copied = Buffer.allocUnsafe(batchSize);
-  #copyStart = 0;
-  #copyEnd = 0;
+  /** To be written, in this order, before what the current one holds. */
+  #full: Uint8Array[] = [];
+  #current: Uint8Array = Buffer.allocUnsafeSlow(bufferSize);
+  #used = 0;
+  readonly #spare: Uint8Array[] = [];
   #writing: Promise<void> = Promise.resolve();
+  #syncing: Promise<void> | undefined;
 
   /**
    * @param file is empty, and is not closed.
@@ -52,27 +55,21 @@ export class LayerWriter {
     return this.#size;
   }
 
-  /** Adds bytes. A large piece is not copied and must stay as it is until the next `drain` but one has returned. */
+  /** Adds bytes, which are copied. */
   put(piece: Uint8Array): void {
     this.#size += piece.length;
-    if (piece.length >= copyLimit) {
-      this.#closeCopied();
-      this.#pieces.push(piece);
-      return;
+    for (let at = 0; at < piece.length;) {
+      if (this.#used === bufferSize) this.#turnOver();
+      const end = Math.min(piece.length, at + bufferSize - this.#used);
+      this.#current.set(piece.subarray(at, end), this.#used);
+      this.#used += end - at;
+      at = end;
     }
-    if (this.#copyEnd + piece.length > this.#copied.length) {
-      this.#closeCopied();
-      this.#copied = Buffer.allocUnsafe(batchSize);
-      this.#copyStart = 0;
-      this.#copyEnd = 0;
-    }
-    this.#copied.set(piece, this.#copyEnd);
-    this.#copyEnd += piece.length;
   }
 
   /** Writes if there is enough for it; the write goes on while more is put, one at a time. */
   async drain(): Promise<void> {
-    if (this.#size - this.#written >= batchSize) await this.#startWrite();
+    if (this.#full.length > 0) await this.#startWrite();
   }
 
   /** Waits until all is written, and notes the place. */
@@ -86,11 +83,12 @@ export class LayerWriter {
     // Its failure was, or will be, somebody's to hear; a disk that fails now fails below too.
     await this.#writing.catch(() => undefined);
     this.#writing = Promise.resolve();
-    this.#pieces = [];
-    this.#copyStart = this.#copyEnd;
+    this.#spare.push(...this.#full.splice(0));
+    this.#used = 0;
     this.#hash = to.hash.copy();
     this.#size = to.size;
     this.#written = to.size;
+    this.#synced = Math.min(this.#synced, to.size);
     await this.#file.truncate(to.size).catch((error: unknown) => {
       throw diskError("shorten a layer", error);
     });
@@ -100,6 +98,7 @@ export class LayerWriter {
   async finish(): Promise<Layer> {
     this.put(tarEnd);
     await this.#flush();
+    await this.#syncing;
     await this.#file.sync().catch((error: unknown) => {
       throw diskError("write a layer", error);
     });
@@ -109,25 +108,32 @@ export class LayerWriter {
   async #flush(): Promise<void> {
     await this.#startWrite();
     await this.#writing;
+    if (this.#used === 0) return;
+    const rest = this.#current.subarray(0, this.#used);
+    this.#hash.update(rest);
+    await this.#write([rest], this.#written, this.#size);
+    this.#written = this.#size;
+    this.#used = 0;
   }
 
   async #startWrite(): Promise<void> {
     await this.#writing;
-    this.#closeCopied();
-    const pieces = this.#pieces;
+    const pieces = this.#full;
     const position = this.#written;
-    this.#pieces = [];
-    this.#written = this.#size;
+    this.#full = [];
+    this.#written += pieces.length * bufferSize;
     for (const piece of pieces) this.#hash.update(piece);
-    this.#writing = this.#write(pieces, position, this.#size);
+    this.#writing = this.#write(pieces, position, this.#written).then(() => {
+      this.#spare.push(...pieces);
+    });
     // Awaited by the next call.
     this.#writing.catch(() => undefined);
   }
 
-  #closeCopied(): void {
-    if (this.#copyEnd > this.#copyStart)
-      this.#pieces.push(this.#copied.subarray(this.#copyStart, this.#copyEnd));
-    this.#copyStart = this.#copyEnd;
+  #turnOver(): void {
+    this.#full.push(this.#current);
+    this.#current = this.#spare.pop() ?? Buffer.allocUnsafeSlow(bufferSize);
+    this.#used = 0;
   }
 
   async #write(pieces: readonly Uint8Array[], position: number, size: number): Promise<void> {
@@ -138,6 +144,17 @@ export class LayerWriter {
     } catch (error) {
       throw diskError("write a layer", error);
     }
+    this.#syncSometimes(size);
+  }
+
+  /** Has the disk write what the file has so far, at its leisure; what fails is heard of at the end. */
+  #syncSometimes(size: number): void {
+    if (this.#syncing !== undefined || size - this.#synced < syncInterval) return;
+    this.#synced = size;
+    this.#syncing = this.#file
+      .datasync()
+      .catch(() => undefined)
+      .finally(() => (this.#syncing = undefined));
   }
 }
 

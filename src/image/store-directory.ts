@@ -1,21 +1,13 @@
 import { randomUUID } from "node:crypto";
-import {
-  type FileHandle,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  unlink,
-  utimes,
-} from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, lstat, lutimes, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 
+import { diskFailed } from "../errors.ts";
 import { type Digest, digestHex, parseDigest } from "../oci/digest.ts";
 import { diskError, hasCode } from "./disk-error.ts";
 import { decodeRecord, encodeRecord, type ImageRecord, recordId } from "./image-record.ts";
+import { removeEntry, replaceEntry } from "./store-entry.ts";
 
 /** A record as the disk has it. */
 export interface StoredRecord {
@@ -24,12 +16,17 @@ export interface StoredRecord {
   readonly lastUse: number;
 }
 
-/** A blob as the disk has it. */
-export interface StoredBlob {
+/** What the disk has under a blob's name. */
+export interface ListedBlob {
   readonly digest: Digest;
-  /** Bytes. */
-  readonly size: number;
+  /** Bytes; undefined for what is no file. */
+  readonly size: number | undefined;
 }
+
+/** A record has some hundred bytes; whatever is larger is none, and is not read into memory. */
+const maxRecordBytes = 1024 * 1024;
+/** A blob's file as it is: what a link leads to is not ours, and a pipe would be waited for without end. */
+const readBlob = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * The files of a blob store: `blobs/sha256/<hex>`, `images/<id>.json` (a record each, whose modification time is the
@@ -49,11 +46,14 @@ export class StoreDirectory {
     this.#temporary = join(directory, "temporary");
   }
 
-  /** Makes the directory and those in it. */
+  /** Makes the directory and those in it, none of which may be a link: what is removed here would be removed there. */
   static async make(directory: string): Promise<StoreDirectory> {
     const made = new StoreDirectory(directory);
     await attempt(`make ${directory}`, async () => {
-      for (const path of [made.#blobs, made.#images, made.#temporary]) await mkdir(path, { recursive: true });
+      for (const path of [join(directory, "blobs"), made.#blobs, made.#images, made.#temporary]) {
+        await mkdir(path, { recursive: true });
+        if (!(await lstat(path)).isDirectory()) throw diskFailed(`use ${path}`, "it is a symbolic link");
+      }
     });
     return made;
   }
@@ -82,7 +82,7 @@ export class StoreDirectory {
 
   /** Removes a temporary file if it is there. One that cannot be removed stays until the next start. */
   async removeTemporary(file: string): Promise<void> {
-    await unlink(file).catch(() => undefined);
+    await removeEntry(file).catch(() => undefined);
   }
 
   /** Removes all temporary files: what was being written when an earlier process ended. */
@@ -96,27 +96,27 @@ export class StoreDirectory {
 
   /** Makes a temporary file the blob of a digest. */
   async publishBlob(temporary: string, digest: Digest): Promise<void> {
-    await attempt("publish a blob", () => replaceFile(temporary, this.#blobFile(digest), this.#blobs));
+    await attempt("publish a blob", () => replaceEntry(temporary, this.#blobFile(digest), this.#blobs));
   }
 
-  /** Opens a blob; undefined if it is not there. */
+  /** Opens what has a blob's name; undefined if it is not there, a link, or a socket. */
   async openBlob(digest: Digest): Promise<FileHandle | undefined> {
-    return attempt("open a blob", () => open(this.#blobFile(digest)), "ENOENT");
+    return attempt("open a blob", () => open(this.#blobFile(digest), readBlob), ["ENOENT", "ELOOP", "ENXIO"]);
   }
 
-  /** Removes a blob if it is there. */
+  /** Removes what has a blob's name, if it is there. */
   async removeBlob(digest: Digest): Promise<void> {
-    await attempt("remove a blob", () => unlink(this.#blobFile(digest)), "ENOENT");
+    await attempt("remove a blob", () => removeEntry(this.#blobFile(digest)));
   }
 
-  /** All blobs; other files among them are none of ours, and stay. */
-  async listBlobs(): Promise<readonly StoredBlob[]> {
+  /** All that has the name of a blob; other files among them are none of ours, and stay. */
+  async listBlobs(): Promise<readonly ListedBlob[]> {
     return attempt("list the blobs", async () => {
-      const blobs: StoredBlob[] = [];
+      const blobs: ListedBlob[] = [];
       for (const name of await readdir(this.#blobs)) {
         if (!/^[0-9a-f]{64}$/.test(name)) continue;
-        const { size } = await stat(join(this.#blobs, name));
-        blobs.push({ digest: parseDigest(`sha256:${name}`), size });
+        const stats = await lstat(join(this.#blobs, name));
+        blobs.push({ digest: parseDigest(`sha256:${name}`), size: stats.isFile() ? stats.size : undefined });
       }
       return blobs;
     });
@@ -126,7 +126,7 @@ export class StoreDirectory {
   async writeRecord(record: ImageRecord, lastUse: Date): Promise<void> {
     const temporary = await this.writeTemporary(encodeRecord(record), lastUse);
     try {
-      await attempt("write a record", () => replaceFile(temporary, this.#recordFile(record), this.#images));
+      await attempt("write a record", () => replaceEntry(temporary, this.#recordFile(record), this.#images));
     } catch (error) {
       await this.removeTemporary(temporary);
       throw error;
@@ -135,24 +135,26 @@ export class StoreDirectory {
 
   /** Removes a record if it is there. */
   async removeRecord(record: ImageRecord): Promise<void> {
-    await attempt("remove a record", () => unlink(this.#recordFile(record)), "ENOENT");
+    await attempt("remove a record", () => removeEntry(this.#recordFile(record)));
   }
 
   /** Notes a use of an image. */
   async touchRecord(record: ImageRecord, lastUse: Date): Promise<void> {
-    await attempt("note a use", () => utimes(this.#recordFile(record), lastUse, lastUse), "ENOENT");
+    await attempt("note a use", () => lutimes(this.#recordFile(record), lastUse, lastUse), ["ENOENT"]);
   }
 
-  /** All records that can be read; the files of the others are removed, and counted. */
+  /** All records that can be read; what else is there is removed, and counted. */
   async loadRecords(): Promise<{ readonly stored: readonly StoredRecord[]; readonly unreadable: number }> {
     return attempt("read the records", async () => {
       const names = await readdir(this.#images);
       const stored: StoredRecord[] = [];
       for (const name of names) {
         const file = join(this.#images, name);
-        const record = decodeRecord(await readFile(file));
-        if (record === undefined || `${recordId(record)}.json` !== name) await unlink(file);
-        else stored.push({ record, lastUse: (await stat(file)).mtimeMs });
+        const stats = await lstat(file);
+        const isReadable = stats.isFile() && stats.size <= maxRecordBytes;
+        const record = isReadable ? decodeRecord(await readFile(file)) : undefined;
+        if (record === undefined || `${recordId(record)}.json` !== name) await removeEntry(file);
+        else stored.push({ record, lastUse: stats.mtimeMs });
       }
       return { stored, unreadable: names.length - stored.length };
     });
@@ -167,20 +169,21 @@ export class StoreDirectory {
   }
 }
 
-async function replaceFile(from: string, to: string, directory: string): Promise<void> {
-  await rename(from, to);
-  // The name is on the disk only when the directory is.
-  await using handle = await open(directory);
-  await handle.sync();
-}
-
 async function attempt<T>(what: string, work: () => Promise<T>): Promise<T>;
-async function attempt<T>(what: string, work: () => Promise<T>, ignored: string): Promise<T | undefined>;
-async function attempt<T>(what: string, work: () => Promise<T>, ignored?: string): Promise<T | undefined> {
+async function attempt<T>(
+  what: string,
+  work: () => Promise<T>,
+  ignored: readonly string[],
+): Promise<T | undefined>;
+async function attempt<T>(
+  what: string,
+  work: () => Promise<T>,
+  ignored: readonly string[] = [],
+): Promise<T | undefined> {
   try {
     return await work();
   } catch (error) {
-    if (ignored !== undefined && hasCode(error, ignored)) return undefined;
+    if (ignored.some((code) => hasCode(error, code))) return undefined;
     throw diskError(what, error);
   }
 }

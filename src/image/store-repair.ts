@@ -1,10 +1,12 @@
 import type { ImageRecord } from "./image-record.ts";
-import type { StoreDirectory } from "./store-directory.ts";
+import type { StoreDirectory, StoredRecord } from "./store-directory.ts";
 
 /** What a directory holds, and what had to go. */
 export interface Repaired {
   /** Each has its blob, of the right size; the longest unused first. */
   readonly records: readonly ImageRecord[];
+  /** Of the image that was used last, in milliseconds since the epoch; 0 without any. */
+  readonly lastUse: number;
   readonly removedRecords: number;
   readonly removedBlobs: number;
 }
@@ -21,15 +23,18 @@ export async function repairDirectory(files: StoreDirectory): Promise<Repaired> 
   const sizes = new Map(blobs.map(({ digest, size }) => [digest, size]));
   const { stored, unreadable } = await files.loadRecords();
 
-  const records: ImageRecord[] = [];
-  for (const { record } of stored.toSorted((a, b) => a.lastUse - b.lastUse)) {
-    if (sizes.get(record.layer.digest) === record.layer.size) records.push(record);
-    else await files.removeRecord(record);
+  const kept: StoredRecord[] = [];
+  for (const each of stored.toSorted((a, b) => a.lastUse - b.lastUse)) {
+    const { layer } = each.record;
+    if (sizes.get(layer.digest) === layer.size) kept.push(each);
+    else await files.removeRecord(each.record);
   }
+  const records = kept.map(({ record }) => record);
   const wanted = new Set(records.map(({ layer }) => layer.digest));
   for (const { digest } of blobs) if (!wanted.has(digest)) await files.removeBlob(digest);
   return {
     records,
+    lastUse: kept.at(-1)?.lastUse ?? 0,
     removedRecords: unreadable + stored.length - records.length,
     removedBlobs: blobs.length - wanted.size,
   };

@@ -7,5 +7,6 @@
 export function decodeBase64(text: string): Uint8Array | undefined {
   const bytes = Buffer.from(text, "base64");
   const canonical = bytes.toString("base64");
-  return text === canonical || text === canonical.replace(/=+$/, "") ? bytes : undefined;
+  // A copy: Buffer.from cuts small values out of a block of 64 KiB, which each of them would keep alive.
+  return text === canonical || text === canonical.replace(/=+$/, "") ? new Uint8Array(bytes) : undefined;
 }

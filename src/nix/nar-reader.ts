@@ -123,7 +123,7 @@ export class NarReader {
 
   #readPadding(chunk: Uint8Array, at: number): number {
     const end = Math.min(chunk.length, at + this.#paddingLeft);
-    this.#checkZero(chunk, at, end);
+    this.#checkZero(chunk, at, end, this.#position);
     this.#paddingLeft -= end - at;
     this.#position += end - at;
     return end;
@@ -157,7 +157,7 @@ export class NarReader {
       this.#openContents(length);
     } else {
       const start = at + lengthSize;
-      this.#checkZero(bytes, start + length, end);
+      this.#checkZero(bytes, start + length, end, this.#position + lengthSize + length);
       if (this.#place === narPlaces.name) this.#readName(bytes, start, start + length);
       else if (this.#place === narPlaces.target) this.#readTarget(bytes.subarray(start, start + length));
       else this.#readWord(bytes, start, start + length);
@@ -225,8 +225,11 @@ export class NarReader {
     if (this.#path.isRoot) this.#place = narPlaces.end;
   }
 
-  #checkZero(bytes: Uint8Array, start: number, end: number): void {
-    for (let at = start; at < end; at++) if (bytes[at] !== 0) this.#fail("padding is not zero");
+  /** @param position of `start` in the NAR; the message names the byte that is not zero, however the NAR was cut. */
+  #checkZero(bytes: Uint8Array, start: number, end: number, position: number): void {
+    for (let at = start; at < end; at++) {
+      if (bytes[at] !== 0) this.#fail("padding is not zero", position + at - start);
+    }
   }
 
   #failTooLong(): never {
@@ -239,8 +242,8 @@ export class NarReader {
     this.#fail(`found ${length} bytes where ${what} should be, at most ${maxLength} are legal`);
   }
 
-  #fail(why: string): never {
-    throw narInvalid(why, this.#position);
+  #fail(why: string, position = this.#position): never {
+    throw narInvalid(why, position);
   }
 }
 

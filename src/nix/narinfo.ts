@@ -134,12 +134,7 @@ function decodeUtf8(value: string): string | undefined {
 function parseSignatures(values: readonly string[]): readonly Signature[] {
   return values.flatMap((value) => {
     const text = decodeUtf8(value);
-    if (text === undefined) return [];
-    try {
-      return [parseSignature(text)];
-    } catch {
-      return [];
-    }
+    return (text === undefined ? undefined : parseSignature(text)) ?? [];
   });
 }
 

@@ -14,13 +14,14 @@ for (let value = 0; value < nix32Alphabet.length; value++) {
  * @returns `ceil(8 * bytes.length / 5)` characters, 52 for a SHA-256 hash, 32 for the hash part of a store path.
  */
 export function encodeNix32(bytes: Uint8Array): string {
-  let text = "";
+  // Not by adding to a string: V8 would keep each step of that, 1.6 KiB for a hash.
+  const charCodes: number[] = [];
   for (let digit = Math.ceil((bytes.length * 8) / 5) - 1; digit >= 0; digit--) {
     const byte = Math.floor((digit * 5) / 8);
     const pair = (bytes[byte] ?? 0) | ((bytes[byte + 1] ?? 0) << 8);
-    text += nix32Alphabet.charAt((pair >> ((digit * 5) % 8)) & 0x1f);
+    charCodes.push(nix32Alphabet.charCodeAt((pair >> ((digit * 5) % 8)) & 0x1f));
   }
-  return text;
+  return String.fromCharCode(...charCodes);
 }
 
 /**

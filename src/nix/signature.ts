@@ -1,5 +1,5 @@
 import { createPublicKey, verify, type KeyObject } from "node:crypto";
-import { narInfoInvalid, publicKeyInvalid, quote } from "../errors.ts";
+import { publicKeyInvalid } from "../errors.ts";
 import { decodeBase64 } from "./base64.ts";
 import { fingerprint, type Signed } from "./fingerprint.ts";
 
@@ -40,14 +40,12 @@ export function parsePublicKey(text: string): PublicKey {
 }
 
 /**
- * Reads the value of a `Sig` line.
- *
- * @throws narInfoInvalid
+ * Reads the value of a `Sig` line; `undefined` if it is malformed. An error for each would take its time: a hostile
+ * narinfo can have two hundred thousand.
  */
-export function parseSignature(text: string): Signature {
-  const { name, bytes, why } = splitNamed(text, 64);
-  if (bytes === undefined) throw narInfoInvalid(`signature ${quote(text)}: ${why}`);
-  return { keyName: name, bytes };
+export function parseSignature(text: string): Signature | undefined {
+  const { name, bytes } = splitNamed(text, 64);
+  return bytes === undefined ? undefined : { keyName: name, bytes };
 }
 
 /**

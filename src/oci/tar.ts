@@ -120,7 +120,8 @@ function ustarBlock(fields: {
   readonly typeFlag: string;
   readonly target?: Uint8Array;
 }): Buffer {
-  const block = Buffer.alloc(blockSize);
+  // Of the shared pool: a buffer of its own costs more than all that is written into it.
+  const block = Buffer.allocUnsafe(blockSize).fill(0);
   block.set(fields.name, 0);
   writeOctal(block, 100, 8, fields.mode);
   writeOctal(block, 108, 8, 0); // uid
@@ -136,7 +137,8 @@ function ustarBlock(fields: {
 
   // The sum is taken with its own field as spaces, and written with six digits, a zero byte and a space.
   block.fill(" ", 148, 156);
-  const sum = block.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (let at = 0; at < blockSize; at++) sum += block[at] ?? 0;
   writeOctal(block, 148, 7, sum);
   return block;
 }

@@ -1,6 +1,7 @@
 import {
   annotationInvalid,
   annotationUnknown,
+  maxListed,
   nearest,
   NixClosureError,
   quote,
@@ -90,14 +91,18 @@ export function parseAnnotations(
 
   const ours = Object.keys(annotations).filter(isOurs);
   const containerKeys = ours.filter((key) => containerOf(key) !== undefined);
-  const knownKeys: readonly string[] = [...podKeys, ...containerKeys];
-  for (const key of ours) if (!knownKeys.includes(key)) errors.push(annotationUnknown(key, nearestKey(key)));
+  const knownKeys: ReadonlySet<string> = new Set([...podKeys, ...containerKeys]);
+  for (const key of ours) {
+    if (errors.length > maxListed) break;
+    if (!knownKeys.has(key)) errors.push(annotationUnknown(key, nearestKey(key)));
+  }
 
   const closure = take(annotationKeys.closure, (value) =>
     parseRoots(`annotation ${annotationKeys.closure}`, value, known, errors),
   );
   const containerClosures = new Map<string, Roots>();
   for (const key of containerKeys) {
+    if (errors.length > maxListed) break;
     const roots = take(key, (value) => parseRoots(`annotation ${key}`, value, known, errors));
     if (roots !== undefined) containerClosures.set(containerOf(key) ?? "", roots);
   }
@@ -141,7 +146,8 @@ export function containerOf(key: string): string | undefined {
 }
 
 /** Whether an annotation key lies in our domain, rightly or wrongly spelt. */
-function isOurs(key: string): boolean {
+export function isOurs(key: string): boolean {
+  if (!key.includes("nix.closure")) return false;
   const [domain = ""] = key.split("/", 1);
   return domain === "nix.closure" || domain.endsWith(".nix.closure");
 }
@@ -174,6 +180,8 @@ export function parseRoots(
   if (words.length === 0) errors.push(rootsMissing(where));
   const roots = new Set<StorePath>();
   for (const word of words) {
+    // A message names no more of them, and an annotation can have a hundred thousand.
+    if (errors.length > maxListed) break;
     try {
       roots.add(parseRoot(word));
     } catch (error) {

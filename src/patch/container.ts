@@ -42,11 +42,20 @@ export function injectContainer(container: Container, context: ContainerContext)
   if (!placeholder && volumeMounts === undefined && env === undefined) return container;
   return {
     ...container,
-    // Kubernetes defaults an image without a tag to Always, which would ask the registry at each start.
-    ...(placeholder ? { image: baseReference, imagePullPolicy: "IfNotPresent" } : {}),
+    ...(placeholder ? baseImageFields(baseReference) : {}),
     ...(volumeMounts === undefined ? {} : { volumeMounts }),
     ...(env === undefined ? {} : { env }),
   };
+}
+
+/** Kubernetes defaults an image without a tag to Always, which would ask the registry at each start. */
+export function baseImageFields(image: string): Pick<Container, "image" | "imagePullPolicy"> {
+  return { image, imagePullPolicy: "IfNotPresent" };
+}
+
+/** What a volume of ours is in a container's volumeMounts. */
+export function mountEntry(name: string, mountPath: string): VolumeMount {
+  return { name, mountPath, readOnly: true };
 }
 
 /** The profile's mount: the first root's volume a second time. A file or symlink has no volume of its own. */
@@ -86,7 +95,7 @@ function mergeMounts(
   const added: VolumeMount[] = [];
   for (const { name, mountPath } of wanted) {
     const holder = present.get(mountPath);
-    if (holder === undefined) added.push({ name, mountPath, readOnly: true });
+    if (holder === undefined) added.push(mountEntry(name, mountPath));
     else if (holder !== name) {
       const fix = mountPath.startsWith(storeDirectory)
         ? "mount it elsewhere"
@@ -124,7 +133,7 @@ function reportHiddenMounts(
 }
 
 /** The container's env with the profile's bin first in PATH; undefined if there is nothing to do. */
-function mergePath(
+export function mergePath(
   container: Container,
   profile: string,
   asked: boolean | undefined,

@@ -2,6 +2,7 @@ import {
   type NixClosureError,
   objectTooLarge,
   formatBytes,
+  podInvalid,
   throwTogether,
   tooManyVolumes,
   internal,
@@ -13,7 +14,7 @@ import type { Closure } from "../nix/closure.ts";
 import { annotationKeys } from "./annotations.ts";
 import { injectContainer, type ContainerMounts } from "./container.ts";
 import { findLostNames, findOwnedVolumes, isOwned, mountsAny, parseOurReference } from "./owned.ts";
-import { containerLists, type Container, type Pod } from "./pod.ts";
+import { containerLists, type Container, type Pod, type Volume } from "./pod.ts";
 import type { ContainerRequest, PodRequest } from "./request.ts";
 import { formatStatus } from "./status.ts";
 import { selectSystem } from "./system.ts";
@@ -21,8 +22,8 @@ import { chooseSets, type ResolvedClosure } from "./volume-set.ts";
 import { nameVolumes } from "./volume-names.ts";
 
 /** For every strategy: what the API server, the kubelet and etcd can still carry well (design, section 7). */
-const maxVolumesPerPod = 200;
-const maxObjectBytes = 1024 * 1024;
+export const maxVolumesPerPod = 200;
+export const maxObjectBytes = 1024 * 1024;
 
 /** An injected Pod. */
 export interface Injection {
@@ -34,17 +35,16 @@ export interface Injection {
   readonly volumes: number;
 }
 
+/** Whether a Pod came with volumes of ours. */
+export function isInjected(pod: Pod, host: string): boolean {
+  return (pod.spec.volumes ?? []).some((volume) => isOwned(volume, host));
+}
+
 /**
  * The paths of a closure whose types injecting needs: those that today's plan needs, and all of them where the Pod
  * came with volumes of ours, to judge whether they are a whole set.
  */
-export function neededTypes(
-  pod: Pod,
-  host: string,
-  closure: Closure,
-  strategy: Strategy,
-): readonly StorePath[] {
-  const injected = (pod.spec.volumes ?? []).some((volume) => isOwned(volume, host));
+export function neededTypes(closure: Closure, strategy: Strategy, injected: boolean): readonly StorePath[] {
   return typesNeeded(closure, injected ? "per-path" : strategy);
 }
 
@@ -92,7 +92,7 @@ export function injectPod(
   const volumes = existing.filter((volume) => !removed.has(volume.name));
   const present = new Set(volumes.map((volume) => volume.name));
   for (const [reference, name] of names) {
-    if (!present.has(name)) volumes.push({ name, image: { reference, pullPolicy: "IfNotPresent" } });
+    if (!present.has(name)) volumes.push(volumeEntry(name, reference));
   }
 
   const baseReference = imageReference(host, { kind: "base", version: conversionVersion });
@@ -150,9 +150,24 @@ export function injectPod(
       ...(selector === undefined ? {} : { nodeSelector: selector }),
     },
   };
-  const bytes = Buffer.byteLength(JSON.stringify(injected));
+  const bytes = jsonBytes(injected);
   if (bytes > maxObjectBytes) throw objectTooLarge(formatBytes(bytes), formatBytes(maxObjectBytes));
   return { pod: injected, warnings, volumes: ours };
+}
+
+/** What an image of ours is in spec.volumes. */
+export function volumeEntry(name: string, reference: string): Volume {
+  return { name, image: { reference, pullPolicy: "IfNotPresent" } };
+}
+
+/** Bytes of a Pod as JSON. @throws podInvalid for one that JSON.stringify has no stack for: some thousand levels. */
+function jsonBytes(pod: Pod): number {
+  try {
+    return Buffer.byteLength(JSON.stringify(pod));
+  } catch (error) {
+    if (error instanceof RangeError) throw podInvalid("it is nested too deeply").causedBy(error);
+    throw error;
+  }
 }
 
 /**

@@ -16,18 +16,15 @@ export function podOperations(before: Pod, after: Pod): readonly Operation[] {
   for (const list of containerLists) {
     for (const [i, container] of (after.spec[list] ?? []).entries()) {
       const original = before.spec[list]?.[i];
-      if (original) containerOperations(`/spec/${list}/${i}`, original, container, operations);
+      if (original) operations.push(...containerOperations(`/spec/${list}/${i}`, original, container));
     }
   }
   return operations;
 }
 
-function containerOperations(
-  path: string,
-  before: Container,
-  after: Container,
-  operations: Operation[],
-): void {
+/** The operations that turn a container at `path` into another; see {@link podOperations}. */
+export function containerOperations(path: string, before: Container, after: Container): readonly Operation[] {
+  const operations: Operation[] = [];
   for (const field of ["image", "imagePullPolicy"] as const) {
     // "add" replaces a member that is there already.
     if (before[field] !== after[field])
@@ -35,6 +32,7 @@ function containerOperations(
   }
   envOperations(`${path}/env`, before.env, after.env, operations);
   listOperations(`${path}/volumeMounts`, before.volumeMounts, after.volumeMounts, operations);
+  return operations;
 }
 
 /** Variables are the user's: none ever leaves, and of PATH only the value changes. */

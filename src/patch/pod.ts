@@ -69,63 +69,84 @@ export function allContainers(pod: Pod): readonly Container[] {
  * @throws podInvalid naming the field that is wrong.
  */
 export function parsePod(value: unknown): Pod {
-  const pod = object(value, "object");
+  const pod = object(value, () => "object");
   const metadata =
-    pod["metadata"] === undefined || pod["metadata"] === null ? {} : object(pod["metadata"], "metadata");
+    pod["metadata"] === undefined || pod["metadata"] === null
+      ? {}
+      : object(pod["metadata"], () => "metadata");
   strings(metadata["annotations"], "metadata.annotations");
-  const spec = object(pod["spec"], "spec");
+  const spec = object(pod["spec"], () => "spec");
   strings(spec["nodeSelector"], "spec.nodeSelector");
   if (spec["os"] !== undefined && spec["os"] !== null)
-    optionalString(object(spec["os"], "spec.os")["name"], "spec.os.name");
-  for (const [i, { image }] of named(spec["volumes"], "spec.volumes", "name").entries()) {
-    if (image === undefined || image === null) continue;
-    const where = `spec.volumes[${i}].image`;
-    optionalString(object(image, where)["reference"], `${where}.reference`);
-  }
+    optionalString(object(spec["os"], () => "spec.os")["name"], () => "spec.os.name");
+  checkEach(
+    spec["volumes"],
+    () => "spec.volumes",
+    (volume, where) => {
+      text(volume, "name", where);
+      if (volume["image"] === undefined || volume["image"] === null) return;
+      const image = object(volume["image"], () => `${where()}.image`);
+      optionalString(image["reference"], () => `${where()}.image.reference`);
+    },
+  );
   if (!Array.isArray(spec["containers"])) throw podInvalid("spec.containers is not a list");
-  for (const list of containerLists) {
-    for (const [i, container] of named(spec[list], `spec.${list}`, "name").entries()) {
-      optionalString(container["image"], `spec.${list}[${i}].image`);
-      for (const [j, { value }] of named(container["env"], `spec.${list}[${i}].env`, "name").entries()) {
-        optionalString(value, `spec.${list}[${i}].env[${j}].value`);
-      }
-      named(container["volumeMounts"], `spec.${list}[${i}].volumeMounts`, "name", "mountPath");
-    }
-  }
+  for (const list of containerLists) checkEach(spec[list], () => `spec.${list}`, checkContainer);
   // The shape has been looked at field by field above.
   return (pod["metadata"] === metadata ? pod : { ...pod, metadata }) as unknown as Pod;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
+/** Tells the place of what is looked at, which is put together only if something is wrong there. */
+type Where = () => string;
 
-function object(value: unknown, where: string): JsonObject {
+function checkContainer(container: JsonObject, where: Where): void {
+  text(container, "name", where);
+  optionalString(container["image"], () => `${where()}.image`);
+  checkEach(container["env"], () => `${where()}.env`, checkVariable);
+  checkEach(container["volumeMounts"], () => `${where()}.volumeMounts`, checkMount);
+}
+
+function checkVariable(variable: JsonObject, where: Where): void {
+  text(variable, "name", where);
+  optionalString(variable["value"], () => `${where()}.value`);
+}
+
+function checkMount(mount: JsonObject, where: Where): void {
+  text(mount, "name", where);
+  text(mount, "mountPath", where);
+}
+
+function checkEach(value: unknown, where: Where, check: (item: JsonObject, where: Where) => void): void {
+  if (value === undefined || value === null) return;
+  if (!Array.isArray(value)) throw podInvalid(`${where()} is not a list`);
+  const items: readonly unknown[] = value;
+  for (let i = 0; i < items.length; i++) {
+    const place = (): string => `${where()}[${i}]`;
+    check(object(items[i], place), place);
+  }
+}
+
+function object(value: unknown, where: Where): JsonObject {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw podInvalid(`${where} is not an object`);
+    throw podInvalid(`${where()} is not an object`);
   }
   return value as JsonObject;
 }
 
 function strings(value: unknown, where: string): void {
   if (value === undefined || value === null) return;
-  for (const [key, item] of Object.entries(object(value, where))) {
-    if (typeof item !== "string")
+  const items = object(value, () => where);
+  for (const key of Object.keys(items)) {
+    if (typeof items[key] !== "string")
       throw podInvalid(`${where}[${JSON.stringify(key)}] is not a string; quote it`);
   }
 }
 
-function optionalString(value: unknown, where: string): void {
+function optionalString(value: unknown, where: Where): void {
   if (value !== undefined && value !== null && typeof value !== "string")
-    throw podInvalid(`${where} is not a string`);
+    throw podInvalid(`${where()} is not a string`);
 }
 
-function named(value: unknown, where: string, ...fields: readonly string[]): readonly JsonObject[] {
-  if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) throw podInvalid(`${where} is not a list`);
-  return value.map((item: unknown, i) => {
-    const entry = object(item, `${where}[${i}]`);
-    for (const field of fields) {
-      if (typeof entry[field] !== "string") throw podInvalid(`${where}[${i}].${field} is not a string`);
-    }
-    return entry;
-  });
+function text(item: JsonObject, field: string, where: Where): void {
+  if (typeof item[field] !== "string") throw podInvalid(`${where()}.${field} is not a string`);
 }

@@ -1,9 +1,11 @@
 import {
   baseImageUnknown,
   containerUnknown,
+  maxListed,
   type NixClosureError,
   osUnsupported,
   throwTogether,
+  tooManyClosures,
 } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import {
@@ -18,6 +20,9 @@ import { allContainers, type Pod } from "./pod.ts";
 
 /** The image that stands for the configured base image. */
 export const baseImagePlaceholder = "nix.closure/base";
+
+/** Closures of one Pod: each has a volume at least, and a Pod no more than so many (maxVolumesPerPod). */
+const maxClosures = 200;
 
 /** One distinct closure that a Pod asks for. */
 export interface ClosureRequest {
@@ -51,7 +56,7 @@ export interface PodRequest {
  * Reads what a Pod asks for.
  * @returns undefined if it asks for no closure.
  * @throws one error that holds all that is wrong: those of parseAnnotations, containerUnknown, baseImageUnknown,
- * osUnsupported.
+ * osUnsupported; tooManyClosures.
  */
 export function readRequest(pod: Pod, known: KnownSources): PodRequest | undefined {
   const errors: NixClosureError[] = [];
@@ -62,13 +67,15 @@ export function readRequest(pod: Pod, known: KnownSources): PodRequest | undefin
   }
   const containers = allContainers(pod);
   const names = containers.map((container) => container.name);
+  const present = new Set(names);
   const warnings: string[] = [];
 
   for (const key of Object.keys(pod.metadata.annotations ?? {})) {
     const name = containerOf(key);
-    if (name !== undefined && !names.includes(name)) errors.push(containerUnknown(key, name, names));
+    if (errors.length > maxListed) break;
+    if (name !== undefined && !present.has(name)) errors.push(containerUnknown(key, name, names));
   }
-  const missing = (annotations.containers ?? []).filter((name) => !names.includes(name));
+  const missing = (annotations.containers ?? []).filter((name) => !present.has(name));
   // Another webhook may add a container after us, so a missing name is wrong for certain only where none is there.
   if (missing.length > 0 && missing.length === annotations.containers?.length) {
     errors.push(containerUnknown(annotationKeys.containers, missing.join(", "), names));
@@ -85,13 +92,21 @@ export function readRequest(pod: Pod, known: KnownSources): PodRequest | undefin
   if (os !== "linux") errors.push(osUnsupported(os));
   throwTogether(errors);
 
-  const requests = containers.flatMap(({ name }) => requestOf(name, annotations));
-  return { annotations, closures: distinctClosures(annotations, requests), containers: requests, warnings };
+  const selected = annotations.containers && new Set(annotations.containers);
+  const requests = containers.flatMap(({ name }) => requestOf(name, annotations, selected));
+  const closures = distinctClosures(annotations, requests);
+  // Before a cache is asked for any of them.
+  if (closures.length > maxClosures) throw tooManyClosures(closures.length, maxClosures);
+  return { annotations, closures, containers: requests, warnings };
 }
 
-function requestOf(name: string, annotations: Annotations): readonly ContainerRequest[] {
+function requestOf(
+  name: string,
+  annotations: Annotations,
+  selected: ReadonlySet<string> | undefined,
+): readonly ContainerRequest[] {
   const own = annotations.containerClosures.get(name);
-  const listed = annotations.containers?.includes(name);
+  const listed = selected?.has(name);
   const roots = own ?? (listed === false ? undefined : annotations.closure);
   if (roots === undefined) return [];
   return [
@@ -110,11 +125,12 @@ function distinctClosures(
 ): readonly ClosureRequest[] {
   const asked = [...annotations.containerClosures.values()];
   if (annotations.closure !== undefined) asked.unshift(annotations.closure);
+  const usersOf = Map.groupBy(containers, (container) => container.closureKey);
   const closures = new Map<string, ClosureRequest>();
   for (const roots of asked) {
     const key = closureKey(roots);
-    const users = containers.filter((container) => container.closureKey === key);
-    if (users.length === 0 || closures.has(key)) continue;
+    const users = usersOf.get(key);
+    if (users === undefined || closures.has(key)) continue;
     closures.set(key, {
       key,
       source: roots.source,
@@ -125,6 +141,6 @@ function distinctClosures(
   return [...closures.values()];
 }
 
-function closureKey({ source, roots }: Roots): string {
-  return `${source}:${roots.toSorted().join(",")}`;
+function closureKey(asked: Roots): string {
+  return `${asked.source}:${asked.roots.toSorted().join(",")}`;
 }

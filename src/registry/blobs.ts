@@ -75,10 +75,38 @@ async function sendBody(call: Call, blob: OpenBlob, range: ByteRange | undefined
       ...bodyHeaders(length),
       ...(range !== undefined && { "Content-Range": `bytes ${range.start}-${range.end}/${blob.size}` }),
     });
-    await pipeline(body, reply.raw).catch((error: unknown) => noteBrokenBody(call, error));
+    await pipeline(body, (chunks: AsyncIterable<Buffer>) => sendChunks(chunks, blob, call)).catch(
+      (error: unknown) => noteBrokenBody(call, error),
+    );
   } finally {
     body.destroy();
     await reading;
+  }
+}
+
+/** Sends one chunk after the other, and gives each back when the kernel has it. */
+async function sendChunks(chunks: AsyncIterable<Buffer>, blob: OpenBlob, call: Call): Promise<void> {
+  const { signal } = call;
+  const to = call.reply.raw;
+  let stop: (reason: unknown) => void = () => {};
+  const onAbort = (): void => stop(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    for await (const chunk of chunks) {
+      signal.throwIfAborted();
+      await new Promise<void>((resolve, reject) => {
+        // Of an answer that waits for another one on its connection, nothing is heard when that ends.
+        stop = reject;
+        to.write(chunk, (error) => (error ? reject(error) : resolve()));
+      });
+      blob.reuse?.(chunk);
+    }
+    to.end();
+  } catch (error) {
+    to.destroy();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

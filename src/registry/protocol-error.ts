@@ -102,7 +102,9 @@ export function toProtocolError(error: unknown, asked: RequestKind): ProtocolErr
     {
       detail: { code: error.code },
       cause: error,
-      ...(answer.status === 503 && { headers: { "Retry-After": String(retryAfterSeconds) } }),
+      ...((answer.status === 503 || answer.status === 429) && {
+        headers: { "Retry-After": String(retryAfterSeconds) },
+      }),
     },
   );
 }
@@ -125,6 +127,8 @@ function answerOf(
     case 409:
     case 422:
       return { status, code: "MANIFEST_INVALID" };
+    case 429:
+      return { status, code: "TOOMANYREQUESTS" };
     case 502:
     case 503:
     case 504:

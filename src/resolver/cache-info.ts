@@ -1,5 +1,6 @@
 import { cacheInvalidAnswer, quote } from "../errors.ts";
 import { storeDirectory } from "../nix/store-path.ts";
+import type { Patience } from "./cache.ts";
 
 /**
  * Checks a `nix-cache-info`: lines `<key>: <value>`, others are skipped (Nix, BinaryCacheStore::init). Only StoreDir
@@ -23,15 +24,15 @@ export function checkCacheInfo(cache: string, bytes: Uint8Array): void {
 
 /** A check that is made before the first use, once if it succeeds. After a failure the next use tries again. */
 export class OnceChecked {
-  readonly #check: (patience: number) => Promise<void>;
+  readonly #check: (patience: Patience) => Promise<void>;
   #running: Promise<void> | undefined;
 
-  constructor(check: (patience: number) => Promise<void>) {
+  constructor(check: (patience: Patience) => Promise<void>) {
     this.#check = check;
   }
 
-  /** @param patience milliseconds for the check, if it is not under way already. */
-  async pass(patience: number): Promise<void> {
+  /** @param patience for the check, if it is not under way already. */
+  async pass(patience: Patience): Promise<void> {
     this.#running ??= this.#check(patience).catch((error: unknown) => {
       this.#running = undefined;
       throw error;

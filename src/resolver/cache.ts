@@ -15,10 +15,20 @@ import type { Slots } from "./slots.ts";
 export const maxNarInfoSize = 1024 * 1024;
 
 /**
- * Largest listing (bytes), of some 100 000 files. A larger one costs more to fetch and to parse, in the one thread
+ * Largest listing (bytes), of some 10 000 files. A larger one costs more to fetch and to parse, in the one thread
  * that also reviews Pods, than the first bytes of the NAR, which tell the type too.
  */
-export const maxListingSize = 8 * 1024 * 1024;
+export const maxListingSize = 1024 * 1024;
+
+/** How long a cache is tried, in milliseconds. */
+export interface Patience {
+  /** After it no further attempt is begun; one that runs is left to run. */
+  readonly all: number;
+  /** Of one attempt as a whole: a body that drips is caught by no other limit. */
+  readonly attempt: number;
+  /** There is something else to do meanwhile, so both are shorter than they could be. */
+  readonly hurried: boolean;
+}
 
 /** One binary cache. What it answers is not trusted. */
 export interface Cache {
@@ -28,13 +38,13 @@ export interface Cache {
    * The narinfo of a store path.
    *
    * @param label what it is of, for messages.
-   * @param patience milliseconds after which no further attempt is begun.
+   * @param patience for all attempts together.
    * @returns `undefined` if the cache does not have it.
    * @throws cacheUnavailable, cacheInvalidAnswer, cacheAccessDenied, cacheLeadsAway, fileUnreadable
    */
-  readNarInfo(hash: StoreHash, label: string, patience: number): Promise<Uint8Array | undefined>;
+  readNarInfo(hash: StoreHash, label: string, patience: Patience): Promise<Uint8Array | undefined>;
   /** The `.ls` of a store path; else as {@link readNarInfo}. */
-  readListing(hash: StoreHash, label: string, patience: number): Promise<Uint8Array | undefined>;
+  readListing(hash: StoreHash, label: string, patience: Patience): Promise<Uint8Array | undefined>;
   /**
    * Where a NAR is.
    *
@@ -42,14 +52,14 @@ export interface Cache {
    */
   locate(info: NarInfo): Promise<NarPlace>;
   /** Opens a NAR; see `openNar`. */
-  openNar(location: NarLocation): Promise<Readable>;
+  openNar(location: NarLocation, patience: Patience): Promise<Readable>;
   /** Ends everything that is under way. */
   close(): Promise<void>;
 }
 
 /** Limits of small requests, in milliseconds. */
 export interface CacheTimeouts extends HttpTimeouts {
-  /** For one attempt as a whole: a body that drips is caught by no other limit. */
+  /** For one attempt as a whole; see {@link Patience}. */
   readonly attempt: number;
   /** For all attempts: room for four pauses of a cache that is overloaded (5, 10, 20 and 40 s). */
   readonly patience: number;

@@ -7,7 +7,13 @@ import type { StoreHash } from "../nix/store-path.ts";
 import { openBelow } from "./below-directory.ts";
 import { checkCacheInfo, OnceChecked } from "./cache-info.ts";
 import type { CacheAddress } from "./cache-url.ts";
-import { maxListingSize, maxNarInfoSize, type Cache, type CacheSurroundings } from "./cache.ts";
+import {
+  maxListingSize,
+  maxNarInfoSize,
+  type Cache,
+  type CacheSurroundings,
+  type Patience,
+} from "./cache.ts";
 import { belowError, locateFile, openFileNar } from "./file-nar.ts";
 import type { NarLocation, NarPlace } from "./nar-location.ts";
 import { observed } from "./observer.ts";
@@ -32,7 +38,7 @@ export class FileCache implements Cache {
     this.#closing = closing;
   }
 
-  async readNarInfo(hash: StoreHash, label: string, patience: number): Promise<Uint8Array | undefined> {
+  async readNarInfo(hash: StoreHash, label: string, patience: Patience): Promise<Uint8Array | undefined> {
     await this.#info.pass(patience);
     const what = `the narinfo of ${label}`;
     return observed(this.#with, this.name, "narinfo", () =>
@@ -62,7 +68,9 @@ export class FileCache implements Cache {
   }
 
   async #checkInfo(): Promise<void> {
-    const bytes = await this.#read("nix-cache-info", "nix-cache-info", maxNarInfoSize);
+    const bytes = await observed(this.#with, this.name, "info", () =>
+      this.#read("nix-cache-info", "nix-cache-info", maxNarInfoSize),
+    );
     if (bytes !== undefined) checkCacheInfo(this.name, bytes);
   }
 

@@ -3,8 +3,15 @@ import { cacheInvalidAnswer, narMissing } from "../errors.ts";
 import type { NarInfo } from "../nix/narinfo.ts";
 import type { StoreHash } from "../nix/store-path.ts";
 import { checkCacheInfo, OnceChecked } from "./cache-info.ts";
+import { AttemptTime } from "./attempt-time.ts";
 import type { CacheAddress } from "./cache-url.ts";
-import { maxListingSize, maxNarInfoSize, type Cache, type CacheSurroundings } from "./cache.ts";
+import {
+  maxListingSize,
+  maxNarInfoSize,
+  type Cache,
+  type CacheSurroundings,
+  type Patience,
+} from "./cache.ts";
 import { acceptedEncodings, decodeContent, readWhole } from "./content-encoding.ts";
 import type { Credentials } from "./credentials.ts";
 import { asTransient, HttpClient } from "./http-client.ts";
@@ -12,15 +19,14 @@ import { httpGet, type HttpFound } from "./http-get.ts";
 import { openHttpNar } from "./http-nar.ts";
 import { followLead, type LeadRules } from "./leads.ts";
 import type { NarLocation, NarPlace } from "./nar-location.ts";
-import { observed } from "./observer.ts";
+import { type CacheRequestKind, observed } from "./observer.ts";
 import { Retries } from "./retries.ts";
-import { Transient } from "./transient.ts";
 
 /** What a cache has besides NARs. */
 interface SmallFile {
   readonly file: string;
   readonly what: string;
-  readonly kind: "narinfo" | "listing" | undefined;
+  readonly kind: CacheRequestKind;
   readonly limit: number;
 }
 
@@ -46,21 +52,26 @@ export class HttpCache implements Cache {
     this.name = address.name;
     this.#base = address.base;
     this.#rules = { cache: address.name, origin: address.base.origin };
-    this.#client = new HttpClient(this.#rules, surroundings.timeouts, surroundings.lookup);
     this.#credentials = credentials;
     this.#retries = new Retries(address.name, surroundings.clock);
+    this.#client = new HttpClient(
+      this.#rules,
+      surroundings.timeouts,
+      surroundings.lookup,
+      this.#retries.window,
+    );
     this.#info = new OnceChecked(async (patience) => this.#checkInfo(patience));
     this.#with = surroundings;
     this.#closing = closing;
   }
 
-  async readNarInfo(hash: StoreHash, label: string, patience: number): Promise<Uint8Array | undefined> {
+  async readNarInfo(hash: StoreHash, label: string, patience: Patience): Promise<Uint8Array | undefined> {
     await this.#info.pass(patience);
     const what = `the narinfo of ${label}`;
     return this.#read({ file: `${hash}.narinfo`, what, kind: "narinfo", limit: maxNarInfoSize }, patience);
   }
 
-  async readListing(hash: StoreHash, label: string, patience: number): Promise<Uint8Array | undefined> {
+  async readListing(hash: StoreHash, label: string, patience: Patience): Promise<Uint8Array | undefined> {
     const what = `the listing of ${label}`;
     const file = { file: `${hash}.ls`, what, kind: "listing", limit: maxListingSize } as const;
     return this.#read(file, patience);
@@ -74,11 +85,11 @@ export class HttpCache implements Cache {
     return { url: url.href, origin, ...(authorization === undefined ? {} : { authorization }) };
   }
 
-  async openNar(location: NarLocation): Promise<Readable> {
+  async openNar(location: NarLocation, patience: Patience): Promise<Readable> {
     const opened = await openHttpNar(location, {
       client: this.#client,
       retries: this.#retries,
-      patience: this.#with.timeouts.patience,
+      patience,
       signal: this.#closing,
       attempt: (work) => this.#with.slots.run(() => observed(this.#with, this.name, "nar", work)),
     });
@@ -90,37 +101,41 @@ export class HttpCache implements Cache {
     await this.#client.close();
   }
 
-  async #checkInfo(patience: number): Promise<void> {
-    const file = { file: "nix-cache-info", what: "nix-cache-info", kind: undefined, limit: maxNarInfoSize };
+  async #checkInfo(patience: Patience): Promise<void> {
+    const file = {
+      file: "nix-cache-info",
+      what: "nix-cache-info",
+      kind: "info",
+      limit: maxNarInfoSize,
+    } as const;
     // A cache that anybody's web server has made of a directory may have none.
     const bytes = await this.#read(file, patience);
     if (bytes !== undefined) checkCacheInfo(this.name, bytes);
   }
 
-  async #read(file: SmallFile, patience: number): Promise<Uint8Array | undefined> {
+  async #read(file: SmallFile, patience: Patience): Promise<Uint8Array | undefined> {
     return this.#retries.run(file.what, patience, this.#closing, () =>
-      this.#with.slots.run(() => {
-        const attempt = (): Promise<Uint8Array | undefined> => this.#attempt(file);
-        return file.kind === undefined ? attempt() : observed(this.#with, this.name, file.kind, attempt);
-      }),
+      this.#with.slots.run(() =>
+        observed(this.#with, this.name, file.kind, () => this.#attempt(file, patience)),
+      ),
     );
   }
 
-  async #attempt(file: SmallFile): Promise<Uint8Array | undefined> {
+  async #attempt(file: SmallFile, { attempt, hurried }: Patience): Promise<Uint8Array | undefined> {
     const url = new URL(file.file, this.#base);
     const authorization = await this.#credentials.authorization(url.hostname);
-    return withinTime(this.#with.timeouts.attempt, this.#closing, async (signal) => {
-      const found = await httpGet({
-        client: this.#client,
-        rules: this.#rules,
-        url,
-        what: file.what,
-        acceptEncoding: acceptedEncodings,
-        authorization,
-        signal,
-      });
-      return found === undefined ? undefined : await this.#body(found, file, signal);
+    using time = new AttemptTime(attempt, hurried, this.#closing);
+    const { signal } = time;
+    const found = await httpGet({
+      client: this.#client,
+      rules: this.#rules,
+      url,
+      what: file.what,
+      acceptEncoding: acceptedEncodings,
+      authorization,
+      signal,
     });
+    return found === undefined ? undefined : await this.#body(found, file, signal);
   }
 
   async #body(found: HttpFound, file: SmallFile, signal: AbortSignal): Promise<Uint8Array> {
@@ -137,25 +152,5 @@ export class HttpCache implements Cache {
       const why = error instanceof Error ? error.message : String(error);
       throw cacheInvalidAnswer(this.name, file.what, why).causedBy(error);
     }
-  }
-}
-
-/** Does the work with a signal that aborts after so many milliseconds, or with its parent. */
-async function withinTime<T>(
-  milliseconds: number,
-  parent: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController();
-  const stop = (): void => controller.abort(parent.reason);
-  const timer = setTimeout(() => {
-    controller.abort(new Transient(`no whole answer in ${milliseconds / 1000} s`, { unreachable: true }));
-  }, milliseconds);
-  parent.addEventListener("abort", stop, { once: true });
-  try {
-    return await work(controller.signal);
-  } finally {
-    clearTimeout(timer);
-    parent.removeEventListener("abort", stop);
   }
 }

@@ -4,6 +4,7 @@ import { Agent, buildConnector, type Dispatcher } from "undici";
 import { NixClosureError } from "../errors.ts";
 import { refuseAddress, type LeadRules } from "./leads.ts";
 import { describeFailure, Transient } from "./transient.ts";
+import { largestSize } from "./window.ts";
 
 /** Limits of one request, in milliseconds. */
 export interface HttpTimeouts {
@@ -17,8 +18,11 @@ export interface HttpTimeouts {
 
 export const httpTimeouts: HttpTimeouts = { connect: 5_000, headers: 10_000, stall: 30_000 };
 
-/** Connections to one host. Beyond 64 the measured gain is small, and servers begin to mind. */
-const connectionsPerOrigin = 64;
+/**
+ * A connection that takes so long has lost its first packet (milliseconds): TCP sends it again after a second (RFC
+ * 6298), and no road is so long. It is how a server shows that its listen queue is full.
+ */
+const lostAfter = 950;
 /** Hosts that one cache leads to at a time. One or two are usual; a hostile cache could name ever new ones. */
 const maxOrigins = 32;
 /** How long an unused connection is kept (milliseconds): Pods come in bursts, and servers keep theirs for a minute. */
@@ -32,18 +36,30 @@ export interface HttpAnswer {
   readonly body: HttpBody;
 }
 
+/** Is told of connections. */
+export interface ConnectionObserver {
+  /** One was made. */
+  connected(): void;
+  /** One has lost its first packet, and is so old (milliseconds). */
+  lost(age: number): void;
+}
+
 /** Connections for one cache: to its own host, and to those where it may lead. */
 export class HttpClient {
+  readonly timeouts: HttpTimeouts;
   readonly #agent: Agent;
 
   constructor(
     rules: LeadRules,
     timeouts: HttpTimeouts = httpTimeouts,
     lookup: LookupFunction = systemLookup,
+    observer?: ConnectionObserver,
   ) {
+    this.timeouts = timeouts;
+    const connect = guardedConnector(rules, timeouts.connect, lookup);
     this.#agent = new Agent({
-      connect: guardedConnector(rules, timeouts.connect, lookup),
-      connections: connectionsPerOrigin,
+      connect: observer === undefined ? connect : observed(connect, observer),
+      connections: largestSize,
       maxOrigins,
       keepAliveTimeout: keepAlive,
       headersTimeout: timeouts.headers,
@@ -85,6 +101,18 @@ export function asTransient(error: unknown, signal: AbortSignal | undefined): un
   if (signal?.aborted === true) return signal.reason;
   if (error instanceof NixClosureError || error instanceof Transient) return error;
   return new Transient(describeFailure(error), { unreachable: true, cause: error });
+}
+
+/** Tells of connections; of one that is lost while it is still being made, for the load is to go down at once. */
+function observed(connect: buildConnector.connector, observer: ConnectionObserver): buildConnector.connector {
+  return (options, callback) => {
+    const timer = setTimeout(() => observer.lost(lostAfter), lostAfter);
+    connect(options, (...outcome) => {
+      clearTimeout(timer);
+      if (outcome[0] === null) observer.connected();
+      callback(...outcome);
+    });
+  };
 }
 
 /**

@@ -82,11 +82,15 @@ function failure(rules: LeadRules, what: string, answer: HttpAnswer): Error {
   return new Transient(`HTTP ${status}`, { overloaded, retryAfter: retryAfter(answer) });
 }
 
-/** Retry-After in milliseconds (RFC 9110, 10.2.3); a date counts from the answer's own Date. */
+/**
+ * Retry-After in milliseconds (RFC 9110, 10.2.3); a date counts from the answer's own Date. Date.parse takes much for a
+ * date, "-5" too: one has the name of a month.
+ */
 function retryAfter(answer: HttpAnswer): number | undefined {
   const value = answer.headers["retry-after"];
   if (typeof value !== "string") return undefined;
   if (/^\d+$/.test(value)) return Number(value) * 1000;
+  if (!/[a-z]{3}/i.test(value)) return undefined;
   const wait = Date.parse(value) - Date.parse(String(answer.headers["date"]));
   return Number.isNaN(wait) ? undefined : Math.max(0, wait);
 }

@@ -1,9 +1,12 @@
 import type { Readable } from "node:stream";
 import { cacheInvalidAnswer, cacheUnavailable } from "../errors.ts";
+import { AttemptTime } from "./attempt-time.ts";
+import type { Patience } from "./cache.ts";
 import { decodeContent, readableFrom } from "./content-encoding.ts";
 import { asTransient, type HttpClient } from "./http-client.ts";
-import { httpGet, type HttpFound } from "./http-get.ts";
+import { httpGet, type HttpFound, type HttpGet } from "./http-get.ts";
 import type { NarLocation } from "./nar-location.ts";
+import { atPace, TooSlow } from "./pace.ts";
 import type { Retries } from "./retries.ts";
 
 /**
@@ -15,8 +18,8 @@ const narEncodings = "identity, zstd;q=0.5, br;q=0.5, gzip;q=0.5";
 export interface HttpNarOptions {
   readonly client: HttpClient;
   readonly retries: Retries;
-  /** Milliseconds for all attempts. */
-  readonly patience: number;
+  /** For opening; reading has to go on at some pace. */
+  readonly patience: Patience;
   readonly signal: AbortSignal;
   /** Wraps each attempt. */
   readonly attempt?: (work: () => Promise<HttpFound | undefined>) => Promise<HttpFound | undefined>;
@@ -38,27 +41,38 @@ export async function openHttpNar(
   const { cache, storePath, authorization, origin = "" } = location;
   const what = `the NAR of ${storePath}`;
   const url = new URL(location.url);
+  const rules = { cache, origin };
+  const get = { client, rules, url, what, acceptEncoding: narEncodings, authorization };
   const found = await retries.run(what, patience, signal, () =>
-    attempt(() =>
-      httpGet({
-        client,
-        rules: { cache, origin },
-        url,
-        what,
-        acceptEncoding: narEncodings,
-        authorization,
-        signal,
-      }),
-    ),
+    attempt(async () => open(get, patience, signal)),
   );
   if (found === undefined) return undefined;
-  return readableFrom(narBytes(found, location, signal), found.body);
+  return readableFrom(narBytes(found, location, client.timeouts.stall, signal), found.body);
+}
+
+/** One attempt; once it is open, the body is bound to the signal alone. */
+async function open(
+  get: Omit<HttpGet, "signal">,
+  patience: Patience,
+  signal: AbortSignal,
+): Promise<HttpFound | undefined> {
+  const time = new AttemptTime(patience.attempt, patience.hurried, signal);
+  let found: HttpFound | undefined;
+  try {
+    found = await httpGet({ ...get, signal: time.signal });
+    found?.body.once("close", () => time[Symbol.dispose]());
+    return found;
+  } finally {
+    if (found === undefined) time[Symbol.dispose]();
+    else time.stopClock();
+  }
 }
 
 /** The body without its content encoding; what goes wrong with it is told as an error of the cache. */
 async function* narBytes(
   found: HttpFound,
   { cache, storePath }: NarLocation,
+  paceWindow: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let broken: unknown;
@@ -67,10 +81,12 @@ async function* narBytes(
   });
   const what = `the NAR of ${storePath}`;
   try {
-    yield* decodeContent(found.body, found.encodings) as AsyncIterable<Uint8Array>;
+    const decoded = decodeContent(found.body, found.encodings) as AsyncIterable<Uint8Array>;
+    yield* atPace(decoded, paceWindow);
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof TooSlow) throw cacheUnavailable(cache, what, why).causedBy(error);
     if (error !== broken) throw cacheInvalidAnswer(cache, what, why).causedBy(error);
     const failure = asTransient(error, signal);
     throw cacheUnavailable(cache, what, failure instanceof Error ? failure.message : why).causedBy(error);

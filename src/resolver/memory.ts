@@ -24,8 +24,8 @@ const missingFor = 5_000;
 
 /** What a remembered thing takes, in bytes: measured for Node 24, rounded up. */
 const entrySize = 256;
-const infoSize = 1536;
-const closureSizePerPath = 128;
+const infoSize = 512;
+const closureSizePerPath = 96;
 
 /**
  * A narinfo in memory takes about three times its bytes: the text that its values are cut out of, and each reference
@@ -33,27 +33,48 @@ const closureSizePerPath = 128;
  */
 const sizePerNarInfoByte = 3;
 
+/** A path that is in memory once, however many closures have it. */
+interface Held {
+  readonly key: string;
+  readonly known: KnownPath;
+  readonly since: number;
+  /** Entries that have it: its own, and closures. */
+  holders: number;
+}
+
 type Entry =
-  | { readonly kind: "path"; readonly known: KnownPath; readonly since: number }
+  | { readonly kind: "path"; readonly held: Held }
   | { readonly kind: "missing"; readonly since: number }
   | { readonly kind: "type"; readonly type: PathType }
-  | { readonly kind: "closure"; readonly closure: Closure; readonly since: number };
+  | {
+      readonly kind: "closure";
+      readonly closure: Closure;
+      readonly held: readonly Held[];
+      readonly since: number;
+    };
 
-/** What was resolved before, least recently used first to go, bounded by an estimate of its bytes. */
+/**
+ * What was resolved before, least recently used first to go, bounded by an estimate of its bytes. Closures share their
+ * paths, here as in the estimate: a path goes with the last that has it.
+ */
 export class Memory {
   readonly #entries: LRUCache<string, Entry>;
+  readonly #held = new Map<string, Held>();
+  readonly #maxBytes: number;
   readonly #clock: Clock;
   readonly #observer: ResolverObserver;
+  #heldBytes = 0;
 
   constructor(maxBytes: number, clock: Clock, observer: ResolverObserver) {
-    this.#entries = new LRUCache({ maxSize: maxBytes });
+    this.#maxBytes = maxBytes;
+    this.#entries = new LRUCache({ maxSize: maxBytes, dispose: (entry) => this.#release(entry) });
     this.#clock = clock;
     this.#observer = observer;
   }
 
   /** Estimate of the bytes in use. */
   get bytes(): number {
-    return this.#entries.calculatedSize;
+    return this.#entries.calculatedSize + this.#heldBytes;
   }
 
   /** What is known of a path; `stale` holds an answer that is too old to be believed without asking. */
@@ -61,20 +82,32 @@ export class Memory {
     source: string,
     hash: StoreHash,
   ): { readonly known: KnownPath | "missing" | undefined; readonly stale?: KnownPath } {
-    const entry = this.#entries.get(keyOf("path", source, hash));
-    if (entry?.kind === "path") {
-      if (this.#isFresh(entry.since, freshFor)) return this.#told({ known: entry.known });
-      return this.#told({ known: undefined, stale: entry.known });
+    const key = keyOf("path", source, hash);
+    const entry = this.#entries.get(key);
+    const held = this.#held.get(key);
+    if (held !== undefined) {
+      if (this.#isFresh(held.since, freshFor)) return this.#told({ known: held.known });
+      return this.#told({ known: undefined, stale: held.known });
     }
     const missing = entry?.kind === "missing" && this.#isFresh(entry.since, missingFor);
     return this.#told({ known: missing ? "missing" : undefined });
   }
 
-  rememberPath(source: string, hash: StoreHash, known: KnownPath | "missing"): void {
-    const since = this.#clock.now();
+  /** @returns the same, in the form that is in memory. */
+  rememberPath(source: string, hash: StoreHash, found: KnownPath): KnownPath {
+    const known = this.#withKnownReferences(source, found);
     const key = keyOf("path", source, hash);
-    if (known === "missing") this.#entries.set(key, { kind: "missing", since }, { size: entrySize });
-    else this.#entries.set(key, { kind: "path", known, since }, { size: entrySize + sizeOf(known) });
+    // Closures may have the old answer for as long as they are believed themselves.
+    this.#held.delete(key);
+    const held = { key, known, since: this.#clock.now(), holders: 0 };
+    this.#keep(key, { kind: "path", held }, entrySize);
+    return known;
+  }
+
+  rememberMissing(source: string, hash: StoreHash): void {
+    const key = keyOf("path", source, hash);
+    this.#held.delete(key);
+    this.#keep(key, { kind: "missing", since: this.#clock.now() }, entrySize);
   }
 
   type(source: string, path: StorePath): PathType | undefined {
@@ -83,32 +116,80 @@ export class Memory {
   }
 
   rememberType(source: string, path: StorePath, type: PathType): void {
-    this.#entries.set(keyOf("type", source, path), { kind: "type", type }, { size: entrySize });
+    this.#keep(keyOf("type", source, path), { kind: "type", type }, entrySize);
   }
 
   closure(source: string, roots: readonly StorePath[]): Closure | undefined {
+    return this.#told({ known: this.#closure(source, roots) }).known;
+  }
+
+  /** The same for who asks for the closure next if it is not here; a miss is then told once. */
+  peekClosure(source: string, roots: readonly StorePath[]): Closure | undefined {
+    const known = this.#closure(source, roots);
+    return known && this.#told({ known }).known;
+  }
+
+  #closure(source: string, roots: readonly StorePath[]): Closure | undefined {
     const entry = this.#entries.get(keyOf("closure", source, roots.join(" ")));
-    const fresh = entry?.kind === "closure" && this.#isFresh(entry.since, freshFor);
-    return this.#told({ known: fresh ? entry.closure : undefined }).known;
+    return entry?.kind === "closure" && this.#isFresh(entry.since, freshFor) ? entry.closure : undefined;
   }
 
   /** @param paths those of the closure: it keeps them in memory even when they are forgotten on their own. */
-  rememberClosure(source: string, closure: Closure, paths: Iterable<AcceptedPath>): void {
-    let size = entrySize;
-    for (const path of paths) size += closureSizePerPath + sizeOf(path);
+  rememberClosure(source: string, closure: Closure, paths: Iterable<KnownPath>): void {
+    const since = this.#clock.now();
+    const held = Array.from(paths, (known): Held => {
+      const key = keyOf("path", source, storeHash(known.info.storePath));
+      const present = this.#held.get(key);
+      return present?.known === known ? present : { key, known, since, holders: 0 };
+    });
     const key = keyOf("closure", source, closure.roots.join(" "));
-    this.#entries.set(key, { kind: "closure", closure, since: this.#clock.now() }, { size });
+    const size = entrySize + closureSizePerPath * held.length;
+    this.#keep(key, { kind: "closure", closure, held, since }, size);
   }
 
   /** Forgets a path, its type, and every closure with it. */
   forget(source: string, path: StorePath): void {
-    this.#entries.delete(keyOf("path", source, storeHash(path)));
+    const key = keyOf("path", source, storeHash(path));
+    this.#entries.delete(key);
+    this.#held.delete(key);
     this.#entries.delete(keyOf("type", source, path));
     const closures = keyOf("closure", source, "");
     for (const [key, entry] of this.#entries.entries()) {
       if (entry.kind === "closure" && key.startsWith(closures) && entry.closure.byPath.has(path)) {
         this.#entries.delete(key);
       }
+    }
+  }
+
+  /** With the very strings of paths that are in memory: most references are to those, and many to the same. */
+  #withKnownReferences(source: string, known: KnownPath): KnownPath {
+    const references = known.info.references.map((reference) => {
+      const held = this.#held.get(keyOf("path", source, storeHash(reference)));
+      return held?.known.info.storePath === reference ? held.known.info.storePath : reference;
+    });
+    return { ...known, info: { ...known.info, references } };
+  }
+
+  /** Adds an entry, and lets go of the least recently used until all fits; what would not fit alone is not kept. */
+  #keep(key: string, entry: Entry, size: number): void {
+    const all = heldBy(entry);
+    if (all.reduce((sum, { known }) => sum + sizeOf(known), size) > this.#maxBytes) {
+      this.#entries.delete(key);
+      return;
+    }
+    for (const held of all) {
+      if (held.holders++ === 0) this.#heldBytes += sizeOf(held.known);
+      if (!this.#held.has(held.key)) this.#held.set(held.key, held);
+    }
+    this.#entries.set(key, entry, { size });
+    while (this.bytes > this.#maxBytes) this.#entries.pop();
+  }
+
+  #release(entry: Entry): void {
+    for (const held of heldBy(entry)) {
+      if (--held.holders > 0) continue;
+      this.#heldBytes -= sizeOf(held.known);
+      if (this.#held.get(held.key) === held) this.#held.delete(held.key);
     }
   }
 
@@ -124,6 +205,11 @@ export class Memory {
 
 function keyOf(kind: Entry["kind"], source: string, rest: string): string {
   return `${kind} ${source} ${rest}`;
+}
+
+function heldBy(entry: Entry): readonly Held[] {
+  if (entry.kind === "closure") return entry.held;
+  return entry.kind === "path" ? [entry.held] : [];
 }
 
 function sizeOf(path: AcceptedPath): number {

@@ -1,12 +1,15 @@
 import type { Clock } from "./clock.ts";
 
+/** What a cache is asked for; `info` is its nix-cache-info, which comes before anything else. */
+export type CacheRequestKind = "info" | "narinfo" | "listing" | "nar";
+
 /** What is told to the metrics. Calls must neither throw nor block. */
 export interface ResolverObserver {
   /** One request to a cache, each retry counted. `missing`: the cache answered that it does not have it. */
   cacheRequest(event: {
     /** The cache's URL without credentials. */
     readonly cache: string;
-    readonly kind: "narinfo" | "listing" | "nar";
+    readonly kind: CacheRequestKind;
     readonly outcome: "hit" | "missing" | "error";
     readonly seconds: number;
   }): void;
@@ -24,7 +27,7 @@ export const silentObserver: ResolverObserver = {
 export async function observed<T>(
   to: { readonly observer: ResolverObserver; readonly clock: Clock },
   cache: string,
-  kind: "narinfo" | "listing" | "nar",
+  kind: CacheRequestKind,
   work: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
   const started = to.clock.now();

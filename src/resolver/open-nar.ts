@@ -8,11 +8,14 @@ import { openHttpNar } from "./http-nar.ts";
 import type { NarLocation } from "./nar-location.ts";
 import { Retries } from "./retries.ts";
 
-/** A cache may have to fetch a NAR itself first, and nobody waits with a deadline of seconds as at admission. */
-const timeouts: HttpTimeouts = { connect: 10_000, headers: 60_000, stall: 60_000 };
+/** How long a NAR may take, in milliseconds. Plain data, so that it can be posted to a worker thread. */
+export interface NarLimits extends HttpTimeouts {
+  /** How long opening is tried: a node waits for minutes, but there may be another cache. */
+  readonly patience: number;
+}
 
-/** How long opening is tried (milliseconds): a node waits for minutes, but there may be another cache. */
-const patience = 60_000;
+/** A cache may have to fetch a NAR itself first, and nobody waits with a deadline of seconds as at admission. */
+const usualLimits: NarLimits = { connect: 10_000, headers: 60_000, stall: 60_000, patience: 60_000 };
 
 /** Of each thread, for worker threads cannot share connections. A replica has a handful of caches. */
 const clients = new LRUCache<string, { readonly client: HttpClient; readonly retries: Retries }>({
@@ -31,21 +34,37 @@ const neverAborts = new AbortController().signal;
  * @throws narMissing if the file is gone, cacheUnavailable after some attempts, cacheAccessDenied,
  * cacheInvalidAnswer, cacheLeadsAway, the signal's reason
  */
-export async function openNar(location: NarLocation, signal: AbortSignal = neverAborts): Promise<Readable> {
+export async function openNar(
+  location: NarLocation,
+  signal: AbortSignal = neverAborts,
+  limits: NarLimits = usualLimits,
+): Promise<Readable> {
   const opened =
     location.origin === undefined
       ? await openFileNar(location, signal)
-      : await openHttpNar(location, { ...connectionsOf(location.cache, location.origin), patience, signal });
+      : await openHttpNar(location, {
+          ...connectionsOf(location.cache, location.origin, limits),
+          patience: {
+            all: limits.patience,
+            attempt: limits.connect + limits.headers,
+            hurried: false,
+          },
+          signal,
+        });
   if (opened === undefined) throw narMissing(location.storePath, location.cache);
   return opened;
 }
 
-function connectionsOf(cache: string, origin: string): { client: HttpClient; retries: Retries } {
-  const key = `${origin} ${cache}`;
+function connectionsOf(
+  cache: string,
+  origin: string,
+  limits: NarLimits,
+): { client: HttpClient; retries: Retries } {
+  const key = `${origin} ${cache} ${JSON.stringify(limits)}`;
   const known = clients.get(key);
   if (known !== undefined) return known;
   const made = {
-    client: new HttpClient({ cache, origin }, timeouts),
+    client: new HttpClient({ cache, origin }, limits),
     retries: new Retries(cache, systemClock),
   };
   clients.set(key, made);

@@ -1,34 +1,42 @@
 import type { Readable } from "node:stream";
 import { NixClosureError, toNixClosureError } from "../errors.ts";
-import type { NarInfo } from "../nix/narinfo.ts";
+import type { ContentAddress } from "../nix/content-address.ts";
 import type { PublicKey } from "../nix/signature.ts";
 import { storeHash, type StoreHash } from "../nix/store-path.ts";
 import { acceptNarInfo, type AcceptedPath } from "./acceptance.ts";
-import type { Cache } from "./cache.ts";
+import type { Cache, Patience } from "./cache.ts";
 import type { KnownPath } from "./memory.ts";
 import type { NarLocation } from "./nar-location.ts";
 
 /**
  * How long a cache is tried again (milliseconds) when there is something else to do: five attempts at a connection
- * that is refused take 1.5 s, and a cache that asks for a pause of 5 s is left alone.
+ * that is refused take 1.5 s, and a cache that asks for a pause of 5 s is left alone. One attempt may take twice as
+ * long: within the 9 s that a review has, the next cache must have its chance when this one hangs.
  */
 const shortPatience = 2_000;
+const shortAttempt = 4_000;
 
 /** The caches of one source, asked in their order until one has an answer that can be accepted. */
 export class OrderedCaches {
   readonly #caches: readonly Cache[];
   readonly #keys: readonly PublicKey[];
-  readonly #patience: number;
+  readonly #patience: Patience;
+  readonly #hurry: Patience;
 
-  /** @param patience milliseconds for all attempts at a cache, when there is none left beside it. */
-  constructor(caches: readonly Cache[], keys: readonly PublicKey[], patience: number) {
+  /** @param limits milliseconds for one and for all attempts at a cache, when there is none left beside it. */
+  constructor(
+    caches: readonly Cache[],
+    keys: readonly PublicKey[],
+    limits: { readonly attempt: number; readonly patience: number },
+  ) {
     this.#caches = caches;
     this.#keys = keys;
-    this.#patience = patience;
-  }
-
-  get #shortPatience(): number {
-    return Math.min(shortPatience, this.#patience);
+    this.#patience = { all: limits.patience, attempt: limits.attempt, hurried: false };
+    this.#hurry = {
+      all: Math.min(shortPatience, limits.patience),
+      attempt: Math.min(shortAttempt, limits.attempt),
+      hurried: true,
+    };
   }
 
   get names(): readonly string[] {
@@ -48,7 +56,7 @@ export class OrderedCaches {
     const failures = new Map<number, NixClosureError>();
     const last = this.#caches.length - 1;
     for (const [index] of this.#caches.entries()) {
-      const patience = index < last || dispensable ? this.#shortPatience : this.#patience;
+      const patience = index < last || dispensable ? this.#hurry : this.#patience;
       const found = await this.#ask(index, hash, label, patience, failures);
       if (found !== undefined) return found;
     }
@@ -70,26 +78,47 @@ export class OrderedCaches {
    * NarHash. Those are a reserve, so one that does not answer is left out.
    */
   async locate(known: KnownPath): Promise<readonly NarLocation[]> {
-    const others = this.#caches.filter((_, index) => index !== known.cache);
-    const [first, ...reserve] = await Promise.all([
-      locateIn(this.#cacheOf(known), known).catch(toNixClosureError),
-      ...others.map(async (cache) => this.#locateAgain(cache, known.info)),
+    const [first, reserve] = await Promise.all([
+      this.locateFirst(known).catch(toNixClosureError),
+      this.locateReserve(known),
     ]);
-    const usable = [first, ...reserve].filter((location) => location !== undefined && "url" in location);
-    if (first instanceof NixClosureError && usable.length === 0) throw first;
-    return usable;
+    if (!(first instanceof NixClosureError)) return [first, ...reserve];
+    if (reserve.length === 0) throw first;
+    return reserve;
+  }
+
+  /** Where it is in the cache that answered first. */
+  async locateFirst(known: KnownPath): Promise<NarLocation> {
+    return locateIn(this.#cacheOf(known), known);
+  }
+
+  /** Where it is in the other caches. */
+  async locateReserve(known: KnownPath): Promise<readonly NarLocation[]> {
+    const others = this.#caches.filter((_, index) => index !== known.cache);
+    const found = await Promise.all(others.map(async (cache) => this.#locateAgain(cache, known)));
+    return found.filter((location) => location !== undefined);
   }
 
   /** The listing from the cache that has the path; a cache that has trouble is not waited for, there is the NAR. */
   async readListing(known: KnownPath): Promise<Uint8Array | undefined> {
     const { storePath } = known.info;
-    return this.#cacheOf(known).readListing(storeHash(storePath), storePath, this.#shortPatience);
+    return this.#cacheOf(known).readListing(storeHash(storePath), storePath, this.#hurry);
   }
 
-  async openNar(location: NarLocation): Promise<Readable> {
+  /** @param hurried there is another location. */
+  async openNar(location: NarLocation, hurried: boolean): Promise<Readable> {
     const cache = this.#caches.find(({ name }) => name === location.cache);
     if (cache === undefined) throw new Error(`no cache ${location.cache}`);
-    return cache.openNar(location);
+    return cache.openNar(location, hurried ? this.#hurry : this.#patience);
+  }
+
+  /** Milliseconds in which the start of a NAR must be there. */
+  startTime(hurried: boolean): number {
+    return (hurried ? this.#hurry : this.#patience).attempt;
+  }
+
+  get count(): number {
+    return this.#caches.length;
   }
 
   async close(): Promise<void> {
@@ -100,7 +129,7 @@ export class OrderedCaches {
     index: number,
     hash: StoreHash,
     label: string,
-    patience: number,
+    patience: Patience,
     failures: Map<number, NixClosureError>,
   ): Promise<KnownPath | undefined> {
     const cache = this.#caches[index];
@@ -115,15 +144,20 @@ export class OrderedCaches {
     }
   }
 
-  /** Where a further cache has the same NAR; a failure is as good as nothing. */
-  async #locateAgain(cache: Cache, { storePath, narHash }: NarInfo): Promise<NarLocation | undefined> {
+  /**
+   * Where a further cache has the same NAR; a failure is as good as nothing. Of a path without a signature the content
+   * address decides: its NarHash is the mere word of the cache that was asked first, which may have lied.
+   */
+  async #locateAgain(cache: Cache, known: KnownPath): Promise<NarLocation | undefined> {
+    const { storePath, narHash } = known.info;
     const asked = { cache: cache.name, hash: storeHash(storePath), label: storePath };
     try {
-      const bytes = await cache.readNarInfo(asked.hash, storePath, this.#shortPatience);
+      const bytes = await cache.readNarInfo(asked.hash, storePath, this.#hurry);
       if (bytes === undefined) return undefined;
       const accepted = acceptNarInfo(bytes, asked, this.#keys);
-      const same = accepted.info.storePath === storePath && accepted.info.narHash === narHash;
-      return same ? await locateIn(cache, accepted) : undefined;
+      if (accepted.info.storePath !== storePath) return undefined;
+      if (!known.signed) return await locateIn(cache, accepted, known.info.contentAddress);
+      return accepted.info.narHash === narHash ? await locateIn(cache, accepted) : undefined;
     } catch (error) {
       if (error instanceof NixClosureError) return undefined;
       throw error;
@@ -137,9 +171,14 @@ export class OrderedCaches {
   }
 }
 
-async function locateIn(cache: Cache, { info, signed }: AcceptedPath): Promise<NarLocation> {
+/** @param address what the content has to fit, for the lack of a signature. */
+async function locateIn(
+  cache: Cache,
+  { info, signed }: AcceptedPath,
+  address: ContentAddress | undefined = signed ? undefined : info.contentAddress,
+): Promise<NarLocation> {
   const place = await cache.locate(info);
-  const { storePath, compression, narHash, narSize, contentAddress } = info;
-  const proof = signed || contentAddress === undefined ? {} : { contentAddress: contentAddress.text };
+  const { storePath, compression, narHash, narSize } = info;
+  const proof = address === undefined ? {} : { contentAddress: address.text };
   return { ...place, cache: cache.name, storePath, compression, narHash, narSize, ...proof };
 }

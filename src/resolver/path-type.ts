@@ -6,13 +6,20 @@
  * it can never make an image of other content.
  */
 import type { Readable } from "node:stream";
-import { cacheInvalidAnswer, compressionUnsupported, narInvalid, NixClosureError } from "../errors.ts";
+import {
+  cacheInvalidAnswer,
+  cacheUnavailable,
+  compressionUnsupported,
+  narInvalid,
+  NixClosureError,
+} from "../errors.ts";
 import type { PathType } from "../nix/closure.ts";
 import { isContentAddressed } from "../nix/content-address.ts";
 import { parseListing } from "../nix/listing.ts";
 import { sniffPathType } from "../nix/nar-reader.ts";
 import type { NarInfo } from "../nix/narinfo.ts";
 import type { KnownPath } from "./memory.ts";
+import { nameNar } from "./name-path.ts";
 import { canDecodePrefix, decodePrefix, prefixSize } from "./nar-prefix.ts";
 import type { NarLocation } from "./nar-location.ts";
 import type { OrderedCaches } from "./ordered-caches.ts";
@@ -40,8 +47,8 @@ export async function findPathType(
 ): Promise<PathType> {
   const ofAddress = typeOfContentAddress(known.info);
   if (ofAddress !== undefined) return ofAddress;
-  const listing = await readListing(known, caches);
-  return listing ?? (await typeOfNar(known, caches, narSlots));
+  const listed = await readListing(known, caches);
+  return listed.type ?? (await typeOfNar(known, caches, narSlots, listed.troubled));
 }
 
 /** Nix hashes files alone with these methods. */
@@ -50,32 +57,89 @@ function typeOfContentAddress(info: NarInfo): PathType | undefined {
   return (method === "text" || method === "flat") && isContentAddressed(info) ? "regular" : undefined;
 }
 
-/** Listings are optional and of use only to us and to nix-index: whatever is wrong with one, there is the NAR. */
-async function readListing(known: KnownPath, caches: OrderedCaches): Promise<PathType | undefined> {
+/**
+ * Listings are optional and of use only to us and to nix-index: whatever is wrong with one, there is the NAR.
+ *
+ * @returns troubled: the cache could not give it now, so that others are better asked for more.
+ */
+async function readListing(
+  known: KnownPath,
+  caches: OrderedCaches,
+): Promise<{ readonly type: PathType | undefined; readonly troubled: boolean }> {
   try {
     const bytes = await caches.readListing(known);
-    return bytes === undefined ? undefined : parseListing(bytes).type;
+    return { type: bytes === undefined ? undefined : parseListing(bytes).type, troubled: false };
   } catch (error) {
-    if (error instanceof NixClosureError) return undefined;
+    if (error instanceof NixClosureError) return { type: undefined, troubled: error.temporary };
     throw error;
   }
 }
 
-/** From the first cache whose NAR can be read. */
-async function typeOfNar(known: KnownPath, caches: OrderedCaches, narSlots: Slots): Promise<PathType> {
-  const { storePath } = known.info;
-  let failure: NixClosureError | undefined;
-  for (const location of await caches.locate(known)) {
-    const { compression } = location;
+/** From the first cache whose NAR can be read; those that may do better with more time are tried again at the end. */
+async function typeOfNar(
+  known: KnownPath,
+  caches: OrderedCaches,
+  narSlots: Slots,
+  troubled: boolean,
+): Promise<PathType> {
+  const failures: NixClosureError[] = [];
+  const slow: NarLocation[] = [];
+  const attempt = async (location: NarLocation, hurried: boolean): Promise<PathType | undefined> => {
     try {
-      if (!canDecodePrefix(compression)) throw compressionUnsupported(storePath, compression);
-      return await narSlots.run(async () => sniffNar(await caches.openNar(location), location));
+      return await narSlots.run(async () => typeAt(location, caches, hurried));
     } catch (error) {
       if (!(error instanceof NixClosureError)) throw error;
-      failure ??= error;
+      if (hurried && error.temporary) slow.push(location);
+      else failures.push(nameNar(error, location));
+      return undefined;
     }
+  };
+  for await (const location of locationsInTurn(known, caches, troubled)) {
+    const type = location instanceof NixClosureError ? undefined : await attempt(location, caches.count > 1);
+    if (type !== undefined) return type;
+    if (location instanceof NixClosureError) failures.push(location);
   }
-  throw failure ?? new Error("a path that is known is in no cache");
+  for (const location of slow) {
+    const type = await attempt(location, false);
+    if (type !== undefined) return type;
+  }
+  const [first] = failures;
+  throw failures.find(({ temporary }) => temporary) ?? first ?? new Error("a known path is in no cache");
+}
+
+/** First where the path was found, unless that cache has trouble; the others are asked only if need be. */
+async function* locationsInTurn(
+  known: KnownPath,
+  caches: OrderedCaches,
+  troubled: boolean,
+): AsyncGenerator<NarLocation | NixClosureError, void, undefined> {
+  if (troubled) yield* await caches.locateReserve(known);
+  try {
+    yield await caches.locateFirst(known);
+  } catch (error) {
+    if (!(error instanceof NixClosureError)) throw error;
+    yield error;
+  }
+  if (!troubled) yield* await caches.locateReserve(known);
+}
+
+async function typeAt(location: NarLocation, caches: OrderedCaches, hurried: boolean): Promise<PathType> {
+  const { cache, storePath, compression } = location;
+  if (!canDecodePrefix(compression)) throw compressionUnsupported(storePath, compression);
+  const nar = await caches.openNar(location, hurried);
+  // One that drips would keep its slot for hours.
+  const time = caches.startTime(hurried);
+  const late = cacheUnavailable(
+    cache,
+    `the NAR of ${storePath}`,
+    `not even its start came in ${time / 1000} s`,
+  );
+  const timer = setTimeout(() => nar.destroy(late), time);
+  try {
+    return await sniffNar(nar, location);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The type by the first bytes of a compressed NAR; the stream is destroyed. */

@@ -1,5 +1,5 @@
 import type { LookupFunction } from "node:net";
-import { resolveTimeout, shuttingDown, sourceUnknown } from "../errors.ts";
+import { NixClosureError, shuttingDown, sourceUnknown } from "../errors.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
 import type { NarInfo } from "../nix/narinfo.ts";
 import { storeDirectory, type StoreHash, type StorePath } from "../nix/store-path.ts";
@@ -8,12 +8,14 @@ import { systemClock, type Clock } from "./clock.ts";
 import { unlessAborted } from "./flights.ts";
 import { httpTimeouts } from "./http-client.ts";
 import { Memory } from "./memory.ts";
+import { namePath } from "./name-path.ts";
 import type { NarLocation } from "./nar-location.ts";
 import { silentObserver, type ResolverObserver } from "./observer.ts";
 import { mapBounded, Slots } from "./slots.ts";
 import { Source, type SourceConfig } from "./source.ts";
 import type { ResolverLimits } from "./walk.ts";
 import { Walks } from "./walks.ts";
+import { whyAborted } from "./why-aborted.ts";
 
 export type { SourceConfig } from "./source.ts";
 export type { ResolverLimits } from "./walk.ts";
@@ -21,8 +23,9 @@ export type { ResolverLimits } from "./walk.ts";
 /**
  * Finds closures in binary caches, verified: every path is signed by a key of its source, or content-addressed.
  *
- * A caller's signal ends its own waiting (with resolveTimeout), never the work: that goes on within limits of its own,
- * so the next caller finds it done or joins it. All calls reject with sourceUnknown for a source that is not
+ * A caller's signal ends its own waiting, never the work: that goes on within limits of its own, so the next caller
+ * finds it done or joins it. A signal of AbortSignal.timeout ends it with resolveTimeout, any other with its reason.
+ * All calls reject with sourceUnknown for a source that is not
  * configured, and with shuttingDown after `close`.
  */
 export interface Resolver {
@@ -35,6 +38,8 @@ export interface Resolver {
    * cacheLeadsAway, closureTooManyPaths, closureTooLarge, resolveTimeout
    */
   resolve(source: string, roots: readonly StorePath[], signal?: AbortSignal): Promise<Closure>;
+  /** The closure of some roots if it is at hand, so that nobody need wait; undefined: `resolve` it. */
+  known(source: string, roots: readonly StorePath[]): Closure | undefined;
   /** The same for roots of which only the hash parts are known. */
   resolveHashes(source: string, hashes: readonly StoreHash[], signal?: AbortSignal): Promise<Closure>;
   /** One path without its closure. */
@@ -59,7 +64,7 @@ export interface Resolver {
 export interface ResolverOptions {
   readonly sources: readonly SourceConfig[];
   readonly limits: ResolverLimits;
-  /** Bytes for what was resolved; 64 MiB hold some 15 000 paths. */
+  /** Bytes for what was resolved; 192 MiB hold some 60,000 paths, or 10,000 closures of 50 that share 40,000. */
   readonly memoryBytes?: number;
   readonly observer?: ResolverObserver;
   /** For tests, as all that follows. */
@@ -68,13 +73,11 @@ export interface ResolverOptions {
   readonly lookup?: LookupFunction;
 }
 
-const defaultMemoryBytes = 64 * 1024 * 1024;
+const defaultMemoryBytes = 192 * 1024 * 1024;
 const defaultTimeouts: CacheTimeouts = { ...httpTimeouts, attempt: 30_000, patience: 120_000 };
 
 /** Requests and open files at a time, of all walks together: four walks at full width. */
 const maxRequests = 256;
-/** NARs that are open at a time to tell a path's type. */
-const maxNars = 16;
 /** Paths of one call whose types are asked for at a time. */
 const typesAtATime = 64;
 
@@ -105,7 +108,6 @@ class CacheResolver implements Resolver {
       walks: new Walks(clock),
       limits: options.limits,
       slots: new Slots(maxRequests),
-      narSlots: new Slots(maxNars),
       timeouts: { ...defaultTimeouts, ...options.timeouts },
       lookup: options.lookup,
     };
@@ -117,6 +119,10 @@ class CacheResolver implements Resolver {
 
   async resolve(source: string, roots: readonly StorePath[], signal?: AbortSignal): Promise<Closure> {
     return this.#source(source).closure([...new Set(roots)], signal);
+  }
+
+  known(source: string, roots: readonly StorePath[]): Closure | undefined {
+    return this.#source(source).known(roots);
   }
 
   async resolveHashes(source: string, hashes: readonly StoreHash[], signal?: AbortSignal): Promise<Closure> {
@@ -131,8 +137,10 @@ class CacheResolver implements Resolver {
   async lookup(name: string, hash: StoreHash, signal?: AbortSignal): Promise<NarInfo> {
     const source = this.#source(name);
     const label = `${storeDirectory}/${hash}-*`;
-    const found = await this.#wait(source.find(hash, label), signal, label);
-    return (found ?? source.failUnknown(label)).info;
+    const found = source.find(hash, label).catch((error: unknown) => {
+      throw error instanceof NixClosureError ? namePath(error, label) : error;
+    });
+    return ((await this.#wait(found, signal, label)) ?? source.failUnknown(label)).info;
   }
 
   async pathTypes(
@@ -178,7 +186,7 @@ class CacheResolver implements Resolver {
   ): Promise<T> {
     const started = this.#clock.now();
     return unlessAborted(work, signal, () =>
-      resolveTimeout(what, (this.#clock.now() - started) / 1000, known.size),
+      whyAborted(signal, what, (this.#clock.now() - started) / 1000, known.size),
     );
   }
 }

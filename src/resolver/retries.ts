@@ -1,6 +1,8 @@
 import { cacheUnavailable } from "../errors.ts";
+import type { Patience } from "./cache.ts";
 import type { Clock } from "./clock.ts";
 import { Transient } from "./transient.ts";
+import { type Turn, Window } from "./window.ts";
 
 /** Attempts, base delays and the longest delay (milliseconds) are those of Nix (src/libstore/filetransfer.hh, 2.36). */
 const maxAttempts = 5;
@@ -15,11 +17,13 @@ const maxDelay = 60_000;
  */
 const asideFor = 10_000;
 
-/** The attempts of one cache; knows whether the cache is worth an attempt. */
+/** The attempts of one cache; knows whether the cache is worth an attempt, and how many at a time. */
 export class Retries {
+  readonly window: Window;
   readonly #cache: string;
   readonly #clock: Clock;
-  #aside: { readonly until: number; probing: boolean } | undefined;
+  /** Until when, and whether only for those who have something else to do: with more time it may answer. */
+  #aside: { readonly until: number; readonly hurriedOnly: boolean; probing: boolean } | undefined;
   /** Answers of the cache so far, to any request: one that answers others is overrun, not gone. */
   #answers = 0;
 
@@ -27,52 +31,65 @@ export class Retries {
   constructor(cache: string, clock: Clock) {
     this.#cache = cache;
     this.#clock = clock;
+    this.window = new Window(clock);
   }
 
   /**
    * Tries until an attempt succeeds, with growing pauses.
    *
-   * @param patience milliseconds after which no pause begins or ends; an attempt that runs is left to run.
+   * @param patience no pause begins or ends after all of it; an attempt that runs is left to run.
    * @throws cacheUnavailable after the last attempt, or without any if the cache is put aside; what an attempt throws
    * that is not Transient; the signal's reason.
    */
-  async run<T>(what: string, patience: number, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
-    const end = this.#clock.now() + patience;
+  async run<T>(what: string, patience: Patience, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+    const end = this.#clock.now() + patience.all;
     const answersBefore = this.#answers;
     for (let tries = 1; ; tries++) {
-      signal.throwIfAborted();
-      const probe = this.#enter(what);
-      try {
-        const result = await attempt();
-        this.#answered();
-        return result;
-      } catch (error) {
-        if (!(error instanceof Transient)) {
-          if (signal.aborted) this.#leave(probe);
-          else this.#answered();
-          throw error;
-        }
-        const delay = this.#delay(error, tries);
-        const late = this.#clock.now() + delay > end;
-        const over = probe || late || tries === maxAttempts;
-        if (!error.unreachable) this.#answered();
-        // One quick failure may be chance; one that took all the patience is not worth waiting for again.
-        else if (
-          over &&
-          this.#answers === answersBefore &&
-          (probe || tries > 1 || this.#clock.now() >= end)
-        ) {
-          this.#putAside();
-        }
-        if (over) throw cacheUnavailable(this.#cache, what, explain(error, tries)).causedBy(error);
-        await this.#clock.sleep(delay, signal);
+      const outcome = await this.#attempt(what, patience, signal, attempt);
+      if ("result" in outcome) return outcome.result;
+      const { error, probe } = outcome;
+      const delay = this.#delay(error, tries);
+      const late = this.#clock.now() + delay > end;
+      const over = probe || late || tries === maxAttempts;
+      // One quick failure may be chance; one that took all the patience is not worth waiting for again.
+      const telling = probe || tries > 1 || this.#clock.now() >= end;
+      if (error.unreachable && over && telling && this.#answers === answersBefore) {
+        this.#putAside(error.hurried);
       }
+      if (over) throw cacheUnavailable(this.#cache, what, explain(error, tries)).causedBy(error);
+      await this.#clock.sleep(delay, signal);
+    }
+  }
+
+  /** One attempt, when its turn has come; by then the cache may have been put aside. */
+  async #attempt<T>(
+    what: string,
+    patience: Patience,
+    signal: AbortSignal,
+    attempt: () => Promise<T>,
+  ): Promise<{ readonly result: T } | { readonly error: Transient; readonly probe: boolean }> {
+    using turn = await this.window.turn();
+    signal.throwIfAborted();
+    const probe = this.#enter(what, patience.hurried);
+    try {
+      const result = await attempt();
+      this.#answered(turn);
+      return { result };
+    } catch (error) {
+      if (!(error instanceof Transient)) {
+        if (signal.aborted) this.#leave(probe);
+        else this.#answered(turn);
+        throw error;
+      }
+      if (error.unreachable) turn.unreachable();
+      else this.#answered(turn);
+      return { error, probe };
     }
   }
 
   /** Whether this attempt is the one that finds out if the cache is back. */
-  #enter(what: string): boolean {
-    if (this.#aside === undefined) return false;
+  #enter(what: string, hurried: boolean): boolean {
+    if (this.#aside === undefined || (this.#aside.hurriedOnly && !hurried)) return false;
     const left = this.#aside.until - this.#clock.now();
     if (left > 0 || this.#aside.probing) {
       const again = left > 0 ? `in ${Math.ceil(left / 1000)} s` : "just now";
@@ -82,13 +99,14 @@ export class Retries {
     return true;
   }
 
-  #answered(): void {
+  #answered(turn: Turn): void {
+    turn.answered();
     this.#answers++;
     this.#aside = undefined;
   }
 
-  #putAside(): void {
-    this.#aside = { until: this.#clock.now() + asideFor, probing: false };
+  #putAside(hurriedOnly: boolean): void {
+    this.#aside = { until: this.#clock.now() + asideFor, hurriedOnly, probing: false };
   }
 
   /** After an attempt that was given up: it found out nothing. */
@@ -96,16 +114,24 @@ export class Retries {
     if (probe && this.#aside !== undefined) this.#aside.probing = false;
   }
 
-  /** As Nix: doubled each time, with up to half a doubling at random; what the cache asks for comes first. */
+  /**
+   * As Nix: doubled each time, with up to half a doubling at random. What the cache asks for comes first, unless that is
+   * no pause at all.
+   */
   #delay(error: Transient, tries: number): number {
-    if (error.retryAfter !== undefined) return error.retryAfter;
+    const grown = 2 ** (tries - 1 + this.#clock.random() / 2);
+    if (error.retryAfter !== undefined) return Math.max(error.retryAfter, baseDelay * grown);
     const base = error.overloaded ? baseDelayOverloaded : baseDelay;
-    return Math.min(maxDelay, base * 2 ** (tries - 1 + this.#clock.random() / 2));
+    return Math.min(maxDelay, base * grown);
   }
 }
 
-function explain(error: Transient, tries: number): string {
-  return tries === 1 ? error.message : `${error.message}, at the ${ordinal(tries)} attempt`;
+function explain({ message, retryAfter }: Transient, tries: number): string {
+  const attempt = tries === 1 ? "" : `, at the ${ordinal(tries)} attempt`;
+  const seconds = Math.ceil((retryAfter ?? 0) / 1000);
+  if (seconds === 0) return message + attempt;
+  const pause = seconds > 86_400 ? "more than a day" : `${seconds} s`;
+  return `${message}${attempt}, and a pause of ${pause} is asked for`;
 }
 
 function ordinal(count: number): string {

@@ -1,4 +1,4 @@
-import { pathMismatch, pathUnknown } from "../errors.ts";
+import { NixClosureError, pathMismatch, pathUnknown } from "../errors.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
 import { parsePublicKey } from "../nix/signature.ts";
 import { storeHash, type StoreHash, type StorePath } from "../nix/store-path.ts";
@@ -9,10 +9,11 @@ import { FileCache } from "./file-cache.ts";
 import { Flights } from "./flights.ts";
 import { HttpCache } from "./http-cache.ts";
 import type { KnownPath, Memory } from "./memory.ts";
+import { namePath } from "./name-path.ts";
 import type { NarLocation } from "./nar-location.ts";
 import { OrderedCaches } from "./ordered-caches.ts";
 import { findPathType } from "./path-type.ts";
-import type { Slots } from "./slots.ts";
+import { Slots } from "./slots.ts";
 import type { ResolverLimits } from "./walk.ts";
 import type { Walks } from "./walks.ts";
 
@@ -37,9 +38,10 @@ export interface SourceSurroundings extends CacheSurroundings {
   readonly memory: Memory;
   readonly walks: Walks;
   readonly limits: ResolverLimits;
-  /** Bounds the NARs that are open to tell a path's type; each can take 2 MiB and a decoder. */
-  readonly narSlots: Slots;
 }
+
+/** NARs of one source that are open at a time to tell a path's type; each can take 2 MiB and a decoder. */
+const maxNars = 16;
 
 /** One source at work: its caches, through the memory. */
 export class Source {
@@ -49,6 +51,8 @@ export class Source {
   readonly #closing: AbortSignal;
   readonly #lookups = new Flights<KnownPath | undefined>();
   readonly #types = new Flights<PathType>();
+  /** Its own: NARs that hang are not to hold up other sources. */
+  readonly #narSlots = new Slots(maxNars);
 
   /** @throws cacheUrlInvalid, publicKeyInvalid */
   constructor(config: SourceConfig, surroundings: SourceSurroundings, closing: AbortSignal) {
@@ -58,7 +62,7 @@ export class Source {
     this.#caches = new OrderedCaches(
       config.caches.map((url) => makeCache(url, config, surroundings, closing)),
       config.publicKeys.map(parsePublicKey),
-      surroundings.timeouts.patience,
+      surroundings.timeouts,
     );
   }
 
@@ -74,8 +78,9 @@ export class Source {
     return this.#lookups.run(hash, async () => {
       try {
         const found = await this.#caches.find(hash, label, stale !== undefined);
-        memory.rememberPath(this.name, hash, found ?? "missing");
-        return found;
+        if (found !== undefined) return memory.rememberPath(this.name, hash, found);
+        memory.rememberMissing(this.name, hash);
+        return undefined;
       } catch (error) {
         // Signatures do not expire: while no cache gives an answer, what is known is better than nothing.
         if (stale !== undefined) return stale;
@@ -101,6 +106,11 @@ export class Source {
     throw pathUnknown(path, "", this.#caches.names);
   }
 
+  /** See `Resolver.known`. */
+  known(roots: readonly StorePath[]): Closure | undefined {
+    return this.#with.memory.peekClosure(this.name, roots);
+  }
+
   /** The closure of some roots; see `Resolver.resolve`. */
   async closure(roots: readonly StorePath[], signal: AbortSignal | undefined): Promise<Closure> {
     const { memory, walks, limits } = this.#with;
@@ -115,18 +125,28 @@ export class Source {
 
   /** What a path is. Goes on when nobody waits any more. */
   async type(path: StorePath): Promise<PathType> {
-    const { memory, narSlots } = this.#with;
+    const { memory } = this.#with;
     const known = memory.type(this.name, path);
     if (known !== undefined) return known;
     return this.#types.run(path, async () => {
-      const type = await findPathType(await this.expectPath(path), this.#caches, narSlots);
-      memory.rememberType(this.name, path, type);
-      return type;
+      const found = await this.expectPath(path);
+      try {
+        const type = await findPathType(found, this.#caches, this.#narSlots);
+        memory.rememberType(this.name, path, type);
+        return type;
+      } catch (error) {
+        throw error instanceof NixClosureError ? namePath(error, path) : error;
+      }
     });
   }
 
   async locate(path: StorePath): Promise<readonly NarLocation[]> {
-    return this.#caches.locate(await this.expectPath(path));
+    const known = await this.expectPath(path);
+    try {
+      return await this.#caches.locate(known);
+    } catch (error) {
+      throw error instanceof NixClosureError ? namePath(error, path) : error;
+    }
   }
 
   async close(): Promise<void> {

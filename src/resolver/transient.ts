@@ -3,6 +3,8 @@ export class Transient extends Error {
   override readonly name = "Transient";
   /** There was no whole answer: no connection, or it broke off or stalled. */
   readonly unreachable: boolean;
+  /** Its time was cut short for the sake of another cache; it says nothing of what a patient attempt would find. */
+  readonly hurried: boolean;
   /** The cache asked for less haste (429, 503). */
   readonly overloaded: boolean;
   /** Milliseconds to wait, as the cache said. */
@@ -12,6 +14,7 @@ export class Transient extends Error {
     why: string,
     about: {
       readonly unreachable?: boolean;
+      readonly hurried?: boolean;
       readonly overloaded?: boolean;
       readonly retryAfter?: number | undefined;
       readonly cause?: unknown;
@@ -19,6 +22,7 @@ export class Transient extends Error {
   ) {
     super(why, { cause: about.cause });
     this.unreachable = about.unreachable ?? false;
+    this.hurried = about.hurried ?? false;
     this.overloaded = about.overloaded ?? false;
     this.retryAfter = about.retryAfter;
   }

@@ -8,6 +8,7 @@ import {
 import type { Closure } from "../nix/closure.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import type { KnownPath } from "./memory.ts";
+import { namePath } from "./name-path.ts";
 
 /** Limits of one closure; a walk stops as soon as one is exceeded. */
 export interface ResolverLimits {
@@ -119,9 +120,7 @@ export class Walk {
     try {
       known = await this.#options.read(path);
     } catch (error) {
-      const chain = this.#chain(path);
-      const failure = toNixClosureError(error);
-      throw chain === "" ? failure : failure.within(chain);
+      throw namePath(toNixClosureError(error), path, this.#chain(path));
     }
     if (known === undefined) throw pathUnknown(path, this.#chain(path), this.#options.caches);
     return known;

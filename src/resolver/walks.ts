@@ -1,8 +1,9 @@
-import { cacheUnavailable, resolveTimeout } from "../errors.ts";
+import { cacheUnavailable } from "../errors.ts";
 import type { Closure } from "../nix/closure.ts";
 import type { Clock } from "./clock.ts";
 import { unlessAborted } from "./flights.ts";
 import { Walk, type WalkOptions } from "./walk.ts";
+import { whyAborted } from "./why-aborted.ts";
 
 /**
  * How long a walk may take (milliseconds), whether or not somebody waits for it. A walk is of use for as long as who
@@ -36,7 +37,7 @@ export class Walks {
    *
    * @param closing stops every walk.
    * @param finished is told the walk before anybody else.
-   * @throws resolveTimeout when the caller's signal aborts, and what the walk throws
+   * @throws resolveTimeout when the caller's time is over, its signal's reason, and what the walk throws
    */
   async join(
     key: string,
@@ -47,13 +48,13 @@ export class Walks {
   ): Promise<Closure> {
     const started = this.#clock.now();
     const what = `the closure of ${options.roots.join(" ")}`;
-    if (signal?.aborted === true) throw resolveTimeout(what, 0, 0);
+    if (signal?.aborted === true) throw whyAborted(signal, what, 0, 0);
     const running = this.#running.get(key) ?? this.#start(key, options, closing, finished);
     running.waiting++;
     this.#abandoned.delete(running);
     const aborted = (): Error => {
       const seconds = (this.#clock.now() - started) / 1000;
-      return resolveTimeout(what, seconds, running.walk.known.size);
+      return whyAborted(signal, what, seconds, running.walk.known.size);
     };
     try {
       return await unlessAborted(running.closure, signal, aborted);

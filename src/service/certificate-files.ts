@@ -37,8 +37,10 @@ export async function openCertificateFiles(options: {
     },
     {
       initial,
-      onReadError: (error) =>
-        log.warn({ err: error }, "certificate unreadable, the last pair stays in force"),
+      onReadError: (error) => {
+        metrics.certificateReload("unreadable");
+        log.warn({ err: error }, "certificate unreadable, the last pair stays in force");
+      },
       onRejected: (error) => {
         metrics.certificateReload("rejected");
         log.warn({ err: error }, "certificate refused, the last good pair stays in force");

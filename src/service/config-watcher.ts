@@ -42,8 +42,10 @@ export function watchConfig(options: {
       }
     },
     {
-      onReadError: (error) =>
-        log.warn({ err: error }, "configuration unreadable, the last one stays in force"),
+      onReadError: (error) => {
+        metrics.configReload("unreadable");
+        log.warn({ err: error }, "configuration unreadable, the last one stays in force");
+      },
       onRejected: (error) => {
         metrics.configReload("rejected");
         log.warn({ err: error }, "configuration refused, the last good one stays in force");

@@ -13,7 +13,8 @@ export interface Connections {
 
 interface Connection {
   readonly socket: Socket;
-  requests: number;
+  /** To its last request; it comes after all before. */
+  response?: ServerResponse;
 }
 
 /**
@@ -22,12 +23,13 @@ interface Connection {
  */
 export function followConnections(server: Server): Connections {
   const connections = new Map<string, Connection>();
-  const unanswered = new Set<ServerResponse>();
+  // To tell both ends of a socket takes longer than all else that is done here for a request.
+  const bySocket = new WeakMap<Socket, Connection>();
   let leaving = false;
 
   server.on("connection", (socket: Socket) => {
     const key = endpoints(socket);
-    const connection = { socket, requests: 0 };
+    const connection: Connection = { socket };
     connections.set(key, connection);
     socket.once("close", () => {
       if (connections.get(key) === connection) connections.delete(key);
@@ -36,14 +38,13 @@ export function followConnections(server: Server): Connections {
 
   // Before the server's own listener, which may answer at once.
   server.prependListener("request", ({ socket }: IncomingMessage, response: ServerResponse) => {
-    const connection = connections.get(endpoints(socket));
-    if (connection !== undefined) connection.requests++;
+    let connection = bySocket.get(socket);
+    if (connection === undefined) {
+      connection = connections.get(endpoints(socket));
+      if (connection !== undefined) bySocket.set(socket, connection);
+    }
+    if (connection !== undefined) connection.response = response;
     if (leaving) response.setHeader("connection", "close");
-    unanswered.add(response);
-    response.once("close", () => {
-      unanswered.delete(response);
-      if (connection !== undefined) connection.requests--;
-    });
   });
 
   const end = (wanted: (connection: Connection) => boolean): void => {
@@ -52,9 +53,10 @@ export function followConnections(server: Server): Connections {
   return {
     leave() {
       leaving = true;
-      for (const response of unanswered) if (!response.headersSent) response.setHeader("connection", "close");
+      for (const { response } of connections.values())
+        if (response?.headersSent === false) response.setHeader("connection", "close");
     },
-    endQuiet: () => end(({ requests }) => requests === 0),
+    endQuiet: () => end(({ response }) => response?.closed !== false),
     endAll: () => end(() => true),
   };
 }

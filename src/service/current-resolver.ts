@@ -29,6 +29,7 @@ export function createCurrentResolver(first: Resolver): CurrentResolver {
       return current.resolver.sources;
     },
     resolve: (...args) => use((resolver) => resolver.resolve(...args)),
+    known: (...args) => current.resolver.known(...args),
     resolveHashes: (...args) => use((resolver) => resolver.resolveHashes(...args)),
     lookup: (...args) => use((resolver) => resolver.lookup(...args)),
     pathTypes: (...args) => use((resolver) => resolver.pathTypes(...args)),

@@ -72,7 +72,8 @@ export function createListener(app: App, limits = { quietMs, drainMs }): Listene
         return;
       }
       const timers = [
-        setTimeout(() => connections.endQuiet(), limits.quietMs),
+        // What has come meanwhile is read first: a process with much to do may not have looked at it yet.
+        setTimeout(() => setImmediate(() => connections.endQuiet()), limits.quietMs),
         setTimeout(() => connections.endAll(), limits.drainMs),
       ];
       await Promise.all([endOf(second), app.close()]);

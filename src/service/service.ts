@@ -7,6 +7,8 @@ import { createAdminServer } from "../admin/server.ts";
 import type { Config, ListenAddress } from "../config.ts";
 import { createImages } from "../image/create-images.ts";
 import { registryPlugin, registryServerOptions } from "../registry/plugin.ts";
+import type { CacheTimeouts } from "../resolver/cache.ts";
+import type { NarLimits } from "../resolver/open-nar.ts";
 import { createResolver, type Resolver } from "../resolver/resolver.ts";
 import { createAdmission } from "../webhook/admission.ts";
 import { clusterConditions, joinCluster } from "./cluster.ts";
@@ -25,6 +27,8 @@ export interface ServiceOptions {
   readonly role: Role;
   readonly version: string;
   readonly log: Logger;
+  /** Other time limits for requests to binary caches than the usual ones, for tests. */
+  readonly cacheLimits?: { readonly requests: Partial<CacheTimeouts>; readonly nar: NarLimits };
   /** Aborted: a start that still waits for the API server is given up. */
   readonly signal?: AbortSignal;
 }
@@ -64,7 +68,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   };
   try {
     const makeResolver = (from: Config) =>
-      createResolver({ ...resolverOptions(from), observer: metrics.resolver });
+      createResolver({
+        ...resolverOptions(from),
+        observer: metrics.resolver,
+        timeouts: options.cacheLimits?.requests ?? {},
+      });
     const resolver = createCurrentResolver(makeResolver(config));
     ending.last.push(() => resolver.close());
     const admin = createListener(createAdminServer({ health, metrics }));
@@ -98,7 +106,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     }
     if (role !== "webhook") {
       health.set("blobs", "being opened");
-      const registry = await openRegistry(config, resolver, log, metrics);
+      const registry = await openRegistry(options, resolver, metrics);
       ending.last.push(() => registry.close());
       health.set("blobs", true);
       bound.registry = await serve(registry.app, config.registry.listen, "registry.listen");
@@ -144,18 +152,21 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 }
 
 async function openRegistry(
-  config: Config,
+  { config, log, cacheLimits }: ServiceOptions,
   resolver: Resolver,
-  log: Logger,
   metrics: Metrics,
 ): Promise<{ readonly app: FastifyInstance; close(): Promise<void> }> {
   const { directory, maxBytes } = config.registry.blobs;
-  const images = await createImages({ resolver, directory, maxBytes, observer: metrics.images, log });
+  const observer = metrics.images;
+  const narLimits = cacheLimits?.nar;
+  const images = await createImages({ resolver, directory, maxBytes, narLimits, observer, log });
   const loggerInstance: FastifyBaseLogger = log;
   const app = fastify({
     ...registryServerOptions(metrics.registry),
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
+    // A logger for each request, which nothing here writes to, would take half of a review's time.
+    childLoggerFactory: (logger) => logger,
     return503OnClosing: false,
   });
   await app.register(registryPlugin({ images, observer: metrics.registry }));

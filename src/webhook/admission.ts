@@ -1,10 +1,20 @@
 import { namespaceNotAllowed, type NixClosureError, sourceUnknown } from "../errors.ts";
-import { injectPod, neededTypes, type Injection } from "../patch/inject.ts";
+import type { Closure } from "../nix/closure.ts";
+import { injectPod, isInjected, neededTypes, type Injection } from "../patch/inject.ts";
 import type { Pod } from "../patch/pod.ts";
+import { podOperations } from "../patch/operations.ts";
+import {
+  encodePatch,
+  type EncodedPatch,
+  PreparedPatches,
+  type PreparedPatch,
+  shapeOf,
+} from "../patch/prepared-patch.ts";
 import { readRequest, type ClosureRequest, type PodRequest } from "../patch/request.ts";
 import type { ResolvedClosure } from "../patch/volume-set.ts";
 import { planClosure, type Strategy } from "../plan/plan.ts";
 import type { Resolver } from "../resolver/resolver.ts";
+import { PlannedClosures } from "./planned-closures.ts";
 import { allowsNamespace } from "./policy.ts";
 
 /** What injection needs of the configuration. */
@@ -26,6 +36,15 @@ export interface Admission {
    * @throws NixClosureError for everything that a person can mend or wait for.
    */
   inject(pod: Pod, namespace: string | undefined, signal?: AbortSignal): Promise<Injection | undefined>;
+  /** The same as a patch. */
+  patch(pod: Pod, namespace: string | undefined, signal?: AbortSignal): Promise<EncodedPatch | undefined>;
+  /**
+   * The same patch without any wait, for a Pod like one before.
+   *
+   * @param podBytes an upper bound of the Pod's bytes as JSON.
+   * @returns undefined for every other Pod, and for one that is refused: `patch` says why.
+   */
+  patchAtOnce(pod: Pod, namespace: string | undefined, podBytes: number): EncodedPatch | undefined;
 }
 
 /**
@@ -40,38 +59,98 @@ export function createAdmission(
     sources: settings.sources.map((source) => source.name),
     defaultSource: settings.defaultSource,
   };
+  const sources = new Map(settings.sources.map((source) => [source.name, source]));
+  const planned = new PlannedClosures();
+  const prepared = new PreparedPatches();
+  const versions = new WeakMap<Closure, number>();
+  let lastVersion = 0;
 
   async function resolve(
     pod: Pod,
     request: PodRequest,
-    { source, roots, profileRoots }: ClosureRequest,
+    closureRequest: ClosureRequest,
     signal: AbortSignal | undefined,
   ): Promise<ResolvedClosure> {
+    const { source, roots, profileRoots } = closureRequest;
+    const { host, maxImageBytes } = settings;
     const strategy = request.annotations.strategy ?? settings.strategy;
     const closure = await resolver.resolve(source, roots, signal);
-    const types = await resolver.pathTypes(
-      source,
-      neededTypes(pod, settings.host, closure, strategy),
-      signal,
-    );
-    const { host, maxImageBytes } = settings;
+    const injected = isInjected(pod, host);
+    const key = `${strategy} ${injected} ${source}:${roots.join()} ${[...profileRoots].join()}`;
+    const known = planned.find(key, closure);
+    if (known !== undefined) return known;
+    const types = await resolver.pathTypes(source, neededTypes(closure, strategy, injected), signal);
     const plan = planClosure({ source, closure, types, strategy, profileRoots, host, maxImageBytes });
-    return { plan, types, profileRoots };
+    const resolved = { plan, types, profileRoots };
+    planned.remember(key, resolved);
+    return resolved;
+  }
+
+  function read(pod: Pod, namespace: string | undefined): PodRequest | undefined {
+    const request = readRequest(pod, known);
+    if (request === undefined) return undefined;
+    const refused = refusal();
+    if (refused !== undefined) throw refused;
+    for (const { source } of request.closures) checkNamespace(settings, source, namespace);
+    return request;
+  }
+
+  /** @param resolved gets the closures that the Pod asks for. */
+  async function inject(
+    pod: Pod,
+    namespace: string | undefined,
+    signal: AbortSignal | undefined,
+    resolved: Map<string, ResolvedClosure> = new Map(),
+  ): Promise<Injection | undefined> {
+    const request = read(pod, namespace);
+    if (request === undefined) return undefined;
+    const closures = request.closures.map(
+      async (closure) => [closure.key, await resolve(pod, request, closure, signal)] as const,
+    );
+    for (const [key, closure] of await Promise.all(closures)) resolved.set(key, closure);
+    return injectPod(pod, request, resolved, settings.host);
+  }
+
+  /** Tells closures apart, so that a patch needs not keep its own in memory. */
+  function versionOf(closure: Closure): number {
+    let version = versions.get(closure);
+    if (version === undefined) versions.set(closure, (version = ++lastVersion));
+    return version;
+  }
+
+  /** Whether the closures of a patch are still what the resolver knows, and the namespace may use their sources. */
+  function isCurrent({ closures }: PreparedPatch, namespace: string | undefined): boolean {
+    for (const { source, roots, version } of closures) {
+      const namespaces = sources.get(source)?.namespaces;
+      const known = resolver.known(source, roots);
+      if (known === undefined || versions.get(known) !== version || namespaces === undefined) return false;
+      if (namespace !== undefined && !allowsNamespace(namespaces, namespace)) return false;
+    }
+    return true;
   }
 
   return {
-    async inject(pod, namespace, signal) {
-      const request = readRequest(pod, known);
-      if (request === undefined) return undefined;
-      const refused = refusal();
-      if (refused !== undefined) throw refused;
-      for (const { source } of request.closures) checkNamespace(settings, source, namespace);
-      const resolved = await Promise.all(
-        request.closures.map(
-          async (closure) => [closure.key, await resolve(pod, request, closure, signal)] as const,
-        ),
-      );
-      return injectPod(pod, request, new Map(resolved), settings.host);
+    inject: async (pod, namespace, signal) => inject(pod, namespace, signal),
+    async patch(pod, namespace, signal) {
+      const resolved = new Map<string, ResolvedClosure>();
+      const injection = await inject(pod, namespace, signal, resolved);
+      if (injection === undefined) return undefined;
+      const { warnings, volumes } = injection;
+      const encoded = encodePatch(podOperations(pod, injection.pod));
+      const shape = encoded === undefined ? undefined : shapeOf(pod, settings.host);
+      if (encoded !== undefined && shape !== undefined) {
+        const closures = [...resolved.values()].map(({ plan: { source, closure } }) => {
+          return { source, roots: closure.roots, version: versionOf(closure) };
+        });
+        prepared.remember({ shape, encoded, warnings, volumes, closures });
+      }
+      return { encoded, warnings, volumes };
+    },
+    patchAtOnce(pod, namespace, podBytes) {
+      const shape = shapeOf(pod, settings.host);
+      const patch = shape === undefined ? undefined : prepared.find(shape, podBytes);
+      if (patch === undefined || refusal() !== undefined) return undefined;
+      return isCurrent(patch, namespace) ? patch : undefined;
     },
   };
 }

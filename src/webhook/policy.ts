@@ -1,10 +1,21 @@
+/** What matches the namespaces of a source, made once for a configuration. */
+const compiled = new WeakMap<readonly string[], RegExp>();
+
 /**
  * Whether one of a source's namespace patterns matches a namespace.
  * @param patterns namespaces, with `*` for any run of characters.
  */
 export function allowsNamespace(patterns: readonly string[], namespace: string): boolean {
-  return patterns.some((pattern) => {
-    const words = pattern.split("*").map((word) => RegExp.escape(word));
-    return new RegExp(`^${words.join(".*")}$`).test(namespace);
-  });
+  let expression = compiled.get(patterns);
+  if (expression === undefined) {
+    const alternatives = patterns.map((pattern) =>
+      pattern
+        .split("*")
+        .map((word) => RegExp.escape(word))
+        .join(".*"),
+    );
+    expression = new RegExp(alternatives.length === 0 ? "[]" : `^(?:${alternatives.join("|")})$`);
+    compiled.set(patterns, expression);
+  }
+  return expression.test(namespace);
 }

@@ -1,8 +1,8 @@
 import Type, { type Static } from "typebox";
 import { Compile } from "typebox/compile";
 import { type NixClosureError, reviewInvalid, toNixClosureError } from "../errors.ts";
-import { podOperations } from "../patch/operations.ts";
 import { parsePod, type Pod } from "../patch/pod.ts";
+import type { EncodedPatch } from "../patch/prepared-patch.ts";
 import type { Admission } from "./admission.ts";
 
 /** The parts of an AdmissionReview of admission.k8s.io/v1 that are read. */
@@ -66,6 +66,15 @@ export function parseReview(body: unknown): AdmissionRequest {
   throw reviewInvalid(`${where} ${wanted ?? first?.message ?? "is malformed"}`);
 }
 
+/** What a review comes to. */
+export interface Reviewed {
+  /** The answer, but for the patch. */
+  readonly response: Omit<AdmissionResponse, "patch" | "patchType">;
+  /** Base64 of the JSON Patch; undefined: the Pod stays as it is. */
+  readonly patch?: Buffer | undefined;
+  readonly outcome: ReviewOutcome;
+}
+
 /**
  * Answers one admission request. It never throws: what goes wrong is in the answer. It has no side effect but a warmer
  * cache, so a dry run needs no other way.
@@ -74,48 +83,73 @@ export async function review(
   request: AdmissionRequest,
   admission: Admission,
   signal?: AbortSignal,
-): Promise<{ readonly response: AdmissionResponse; readonly outcome: ReviewOutcome }> {
-  const { uid } = request;
+): Promise<Reviewed> {
   try {
-    const { resource, subResource = "" } = request;
-    // Rules for "pods/*" bring other objects too, for instance the Binding of pods/binding.
-    const isPod =
-      subResource === "" &&
-      (resource === undefined || (resource.group === "" && resource.resource === "pods"));
-    if (request.operation !== "CREATE" || !isPod) return skipped(uid);
-    const pod = parsePod(request.object);
-    // A mirror Pod stands for a static Pod that the kubelet runs as its file says; no patch would reach it.
-    if (pod.metadata.annotations?.["kubernetes.io/config.mirror"] !== undefined) return skipped(uid);
-    const injection = await admission.inject(pod, request.namespace ?? namespaceOf(pod), signal);
-    if (injection === undefined) return skipped(uid);
-    const operations = podOperations(pod, injection.pod);
-    const warnings = injection.warnings.map(cutWarning);
-    return {
-      response: {
-        uid,
-        allowed: true,
-        ...(operations.length === 0
-          ? {}
-          : { patchType: "JSONPatch", patch: Buffer.from(JSON.stringify(operations)).toString("base64") }),
-        ...(warnings.length === 0 ? {} : { warnings }),
-      },
-      outcome: {
-        outcome: operations.length === 0 ? "unchanged" : "injected",
-        reason: "none",
-        volumes: injection.volumes,
-      },
-    };
+    const pod = podToReview(request);
+    if (pod === undefined) return skipped(request.uid);
+    const patch = await admission.patch(pod, namespaceOf(request, pod), signal);
+    return patch === undefined ? skipped(request.uid) : answerOf(request.uid, patch);
   } catch (thrown) {
-    const error = toNixClosureError(thrown);
-    return {
-      response: denial(uid, error),
-      outcome: { outcome: error.status === 500 ? "error" : "denied", reason: error.code, volumes: 0, error },
-    };
+    return failed(request.uid, thrown);
   }
 }
 
+/**
+ * The same answer without any wait, for Pods that are none of our business and those that are like one before.
+ *
+ * @param podBytes an upper bound of the Pod's bytes as JSON.
+ * @returns undefined for every other request.
+ */
+export function reviewAtOnce(
+  request: AdmissionRequest,
+  admission: Admission,
+  podBytes: number,
+): Reviewed | undefined {
+  try {
+    const pod = podToReview(request);
+    if (pod === undefined) return skipped(request.uid);
+    const patch = admission.patchAtOnce(pod, namespaceOf(request, pod), podBytes);
+    return patch && answerOf(request.uid, patch);
+  } catch (thrown) {
+    return failed(request.uid, thrown);
+  }
+}
+
+/**
+ * The Pod that a request wants to create; undefined: there is none, or none that a patch would reach.
+ * @throws podInvalid
+ */
+function podToReview({ operation, resource, subResource = "", object }: AdmissionRequest): Pod | undefined {
+  // Rules for "pods/*" bring other objects too, for instance the Binding of pods/binding.
+  const isPod =
+    subResource === "" && (resource === undefined || (resource.group === "" && resource.resource === "pods"));
+  if (operation !== "CREATE" || !isPod) return undefined;
+  const pod = parsePod(object);
+  // A mirror Pod stands for a static Pod that the kubelet runs as its file says.
+  return pod.metadata.annotations?.["kubernetes.io/config.mirror"] === undefined ? pod : undefined;
+}
+
+function answerOf(uid: string, { encoded, warnings, volumes }: EncodedPatch): Reviewed {
+  return {
+    response:
+      warnings.length === 0
+        ? { uid, allowed: true }
+        : { uid, allowed: true, warnings: warnings.map(cutWarning) },
+    patch: encoded,
+    outcome: { outcome: encoded === undefined ? "unchanged" : "injected", reason: "none", volumes },
+  };
+}
+
+function failed(uid: string, thrown: unknown): Reviewed {
+  const error = toNixClosureError(thrown);
+  return {
+    response: denial(uid, error),
+    outcome: { outcome: error.status === 500 ? "error" : "denied", reason: error.code, volumes: 0, error },
+  };
+}
+
 /** A denial: what `kubectl` shows, and what becomes the ReplicaSet's FailedCreate event. */
-function denial(uid: string, error: NixClosureError): AdmissionResponse {
+function denial(uid: string, error: NixClosureError): Reviewed["response"] {
   return {
     uid,
     allowed: false,
@@ -127,9 +161,9 @@ function denial(uid: string, error: NixClosureError): AdmissionResponse {
   };
 }
 
-/** The Pod's own word for it, which nobody has looked at. */
-function namespaceOf({ metadata: { namespace } }: Pod): string | undefined {
-  return typeof namespace === "string" ? namespace : undefined;
+/** Where the request has none, the Pod's own word for it, which nobody has looked at. */
+function namespaceOf(request: AdmissionRequest, { metadata }: Pod): string | undefined {
+  return request.namespace ?? (typeof metadata.namespace === "string" ? metadata.namespace : undefined);
 }
 
 /** API servers drop warnings with control characters, and events with several lines are hard to read. */
@@ -137,7 +171,7 @@ function oneLine(text: string): string {
   return text.replaceAll(/[\s\p{Cc}]+/gu, " ");
 }
 
-function skipped(uid: string): { readonly response: AdmissionResponse; readonly outcome: ReviewOutcome } {
+function skipped(uid: string): Reviewed {
   return { response: { uid, allowed: true }, outcome: { outcome: "skipped", reason: "none", volumes: 0 } };
 }
 

@@ -1,9 +1,19 @@
-import type { Server, ServerOptions } from "node:https";
-import { fastify, LogController, type FastifyBaseLogger, type FastifyReply } from "fastify";
+import { createServer, type Server } from "node:https";
+import { fastify, LogController, type FastifyBaseLogger } from "fastify";
 import type { Logger } from "pino";
 import { formatBytes, reviewInvalid, toNixClosureError } from "../errors.ts";
 import type { Admission } from "./admission.ts";
-import { parseReview, review, type AdmissionResponse, type ReviewOutcome } from "./review.ts";
+import { type ConnectionLimits, defaultConnectionLimits } from "./connection-limits.ts";
+import { type Answer, isPlainReview, reviewPath, serveReview } from "./review-lane.ts";
+import { formatReview, type TextParts } from "./review-text.ts";
+import {
+  type AdmissionRequest,
+  parseReview,
+  review,
+  reviewAtOnce,
+  type Reviewed,
+  type ReviewOutcome,
+} from "./review.ts";
 import type { KeyPair } from "./tls/key-pair.ts";
 import { applyKeyPair, tlsOptions, type TlsSettings } from "./tls/server-options.ts";
 
@@ -15,10 +25,12 @@ const maxTimeoutSeconds = 30;
 /** An answer needs some time on its way: so much earlier than the API server's timeout we say what is missing. */
 const answerMarginSeconds = 1;
 
-/** Told of each review: once when it comes in, once when it has its answer. */
+/** Told of reviews. */
 export interface ReviewObserver {
-  admissionStarted(): void;
-  admission(event: ReviewOutcome & { readonly seconds: number }): void;
+  /** One more, or one less, waits for what it needs. */
+  waiting(change: 1 | -1): void;
+  /** One has its answer. */
+  admission(outcome: ReviewOutcome, seconds: number): void;
 }
 
 export interface WebhookOptions {
@@ -28,6 +40,7 @@ export interface WebhookOptions {
   readonly tls: TlsSettings;
   readonly log: Logger;
   readonly observer: ReviewObserver;
+  readonly limits?: Partial<ConnectionLimits>;
 }
 
 /** The HTTPS server of the webhook. */
@@ -48,39 +61,57 @@ export function createWebhookServer(options: WebhookOptions): WebhookServer {
 }
 
 function createApp(options: WebhookOptions) {
-  const { log, observer } = options;
+  const { log } = options;
   const loggerInstance: FastifyBaseLogger = log;
-  // net/http's and controller-runtime's values: handshake 10 s, headers 32 s, idle connections 90 s.
-  const https: ServerOptions = {
-    ...tlsOptions(options.keyPair, options.tls),
-    handshakeTimeout: 10_000,
-    headersTimeout: 32_000,
+  const limits = { ...defaultConnectionLimits, ...options.limits };
+  const reviewer = createReviewer(options);
+  const answer = (body: string, url: string): Answer | Promise<Answer> => {
+    const problem = (error: unknown): Answer => problemOf(error, log);
+    try {
+      const parts = reviewer(parseJson(body), url, body.length);
+      if (!(parts instanceof Promise)) return { status: 200, parts };
+      return parts.then((later) => ({ status: 200, parts: later })).catch(problem);
+    } catch (error) {
+      return problem(error);
+    }
   };
   const app = fastify<Server>({
-    https,
+    serverFactory(handler) {
+      const server = createServer(
+        {
+          ...tlsOptions(options.keyPair, options.tls),
+          handshakeTimeout: limits.handshake,
+          headersTimeout: limits.headers,
+          requestTimeout: limits.request,
+          keepAliveTimeout: limits.idle,
+          connectionsCheckingInterval: limits.interval,
+        },
+        (request, response) => {
+          if (isPlainReview(request)) serveReview(request, response, answer);
+          else handler(request, response);
+        },
+      );
+      server.maxConnections = limits.connections;
+      return server;
+    },
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
+    // A logger for each request, which nothing here writes to, takes longer than a review.
+    childLoggerFactory: (logger) => logger,
     bodyLimit: maxBodyBytes,
     // A Pod may have a label of any name; nothing here assigns members by name.
     onProtoPoisoning: "ignore",
     onConstructorPoisoning: "ignore",
-    keepAliveTimeout: 90_000,
-    requestTimeout: 60_000,
     return503OnClosing: false,
   });
 
   // The API server sends JSON; Fastify would also take text/plain, as a string.
   app.removeContentTypeParser("text/plain");
-  app.post("/mutate", async (request, reply) => {
-    const started = performance.now();
-    const admissionRequest = parseReview(request.body);
-    const signal = AbortSignal.timeout(timeLimit(request.query));
-    observer.admissionStarted();
-    const { response, outcome } = await review(admissionRequest, options.admission(), signal);
-    const seconds = (performance.now() - started) / 1000;
-    observer.admission({ ...outcome, seconds });
-    logReview(log, admissionRequest.uid, outcome, seconds);
-    await reply.send(reviewOf(response));
+  app.post(reviewPath, async (request, reply) => {
+    const bodyLength = Number(request.headers["content-length"]);
+    const parts = await reviewer(request.body, request.url, bodyLength);
+    const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
+    await reply.header("content-type", "application/json; charset=utf-8").send(body);
   });
   // In this place, because a method that is wrong is wrong whatever the body is.
   app.addHook("onRequest", async (request, reply) => {
@@ -88,36 +119,95 @@ function createApp(options: WebhookOptions) {
     await reply.code(405).header("allow", "POST").send({ message: "POST an AdmissionReview here" });
   });
   app.setNotFoundHandler(async (_request, reply) => {
-    await reply.code(404).send({ message: "the webhook is at POST /mutate" });
+    await reply.code(404).send({ message: `the webhook is at POST ${reviewPath}` });
   });
-  app.setErrorHandler(async (error: unknown, _request, reply) => answerError(error, reply, log));
+  app.setErrorHandler(async (error: unknown, _request, reply) => {
+    const { status, parts } = problemOf(error, log);
+    await reply.code(status).header("content-type", "application/json; charset=utf-8").send(parts[0]);
+  });
   return app;
+}
+
+/**
+ * Answers a body with the text of an AdmissionReview, at once where it can; of a body of unknown length, NaN, nothing is
+ * taken for small.
+ */
+type Reviewer = (body: unknown, url: string, bodyLength: number) => TextParts | Promise<TextParts>;
+
+function createReviewer({ admission, observer, log }: WebhookOptions): Reviewer {
+  const answer = (started: number, uid: string, { response, patch, outcome }: Reviewed): TextParts => {
+    const seconds = (performance.now() - started) / 1000;
+    observer.admission(outcome, seconds);
+    logReview(log, uid, outcome, seconds);
+    return formatReview(response, patch);
+  };
+  const wait = async (started: number, request: AdmissionRequest, url: string): Promise<TextParts> => {
+    const deadline = new AbortController();
+    // Not AbortSignal.timeout: its timers live on after the answer, some ten thousand at a time under load.
+    const timer = setTimeout(() => deadline.abort(timeIsOver()), timeLimit(timeoutOf(url)));
+    observer.waiting(1);
+    const reviewed = await review(request, admission(), deadline.signal);
+    observer.waiting(-1);
+    clearTimeout(timer);
+    return answer(started, request.uid, reviewed);
+  };
+  return (body, url, bodyLength) => {
+    const started = performance.now();
+    const request = parseReview(body);
+    const reviewed = reviewAtOnce(request, admission(), maxGrowth * bodyLength);
+    return reviewed ? answer(started, request.uid, reviewed) : wait(started, request, url);
+  };
+}
+
+/**
+ * How many bytes of JSON a character of a body becomes at most when it is written anew: a control character six, one
+ * that UTF-8 takes three bytes for three, and each of `1e20` five.
+ */
+const maxGrowth = 6;
+
+/** @throws reviewInvalid */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw reviewInvalid(messageOf(error)).causedBy(error);
+  }
+}
+
+/** The value of `timeout` in a URL's query. */
+function timeoutOf(url: string): string | null {
+  const at = url.indexOf("?");
+  // What every API server sends.
+  if (url.startsWith("timeout=", at + 1) && !url.includes("&")) return url.slice(at + "?timeout=".length);
+  return at === -1 ? null : new URLSearchParams(url.slice(at)).get("timeout");
 }
 
 /**
  * The time that a review may take, in whole milliseconds: what the API server announces as `?timeout=10s` less a margin
  * for the way back.
  */
-export function timeLimit(query: unknown): number {
-  const timeout =
-    typeof query === "object" && query !== null && "timeout" in query ? query.timeout : undefined;
-  const match = /^([0-9]{1,5}(?:\.[0-9]+)?)(ms|s|m)?$/.exec(typeof timeout === "string" ? timeout : "");
+export function timeLimit(timeout: string | null): number {
+  const match = /^([0-9]{1,5}(?:\.[0-9]+)?)(ms|s|m)?$/.exec(timeout ?? "");
   const unit = match?.[2] === "ms" ? 0.001 : match?.[2] === "m" ? 60 : 1;
   const announced = match ? Number(match[1]) * unit : defaultTimeoutSeconds;
   const seconds = Math.min(announced, maxTimeoutSeconds);
   return Math.floor(1000 * Math.max(seconds - answerMarginSeconds, seconds / 2));
 }
 
-function reviewOf(response: AdmissionResponse): object {
-  return { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", response };
+/** As AbortSignal.timeout has it: who waits is told that it was for want of time. */
+function timeIsOver(): DOMException {
+  return new DOMException("the time for the review is over", "TimeoutError");
 }
 
 /** A request that is no review cannot be answered by one: HTTP says what is wrong with it. */
-async function answerError(error: unknown, reply: FastifyReply, log: Logger): Promise<void> {
+function problemOf(error: unknown, log: Logger): Answer {
   const status = statusOf(error);
   const own = status === undefined ? toNixClosureError(error) : reviewInvalid(messageOf(error));
   if ((status ?? own.status) >= 500) log.error({ err: own }, "request failed");
-  await reply.code(status ?? own.status).send({ code: own.code, message: own.toLine() });
+  return {
+    status: status ?? own.status,
+    parts: [JSON.stringify({ code: own.code, message: own.toLine() })],
+  };
 }
 
 function statusOf(error: unknown): number | undefined {
@@ -138,6 +228,7 @@ function messageOf(error: unknown): string {
 }
 
 function logReview(log: Logger, uid: string, outcome: ReviewOutcome, seconds: number): void {
+  if (outcome.error === undefined && !log.isLevelEnabled("debug")) return;
   const fields = { uid, outcome: outcome.outcome, reason: outcome.reason, volumes: outcome.volumes, seconds };
   if (outcome.error === undefined) log.debug(fields, "reviewed");
   else if (outcome.outcome === "error") log.error({ ...fields, err: outcome.error }, "review failed");

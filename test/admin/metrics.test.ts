@@ -43,12 +43,12 @@ async function changes(drive: (metrics: Metrics) => void): Promise<Record<string
 
 /** Each method with each thing that it can tell, and all that the page says then. */
 const table: [string, (metrics: Metrics) => void, Record<string, number>][] = [
-  ["a review that has come in", ({ webhook }) => webhook.admissionStarted(), { admissions_in_flight: 1 }],
+  ["a review that begins to wait", ({ webhook }) => webhook.waiting(1), { admissions_in_flight: 1 }],
+  ["a review that waits no more", ({ webhook }) => webhook.waiting(-1), { admissions_in_flight: -1 }],
   [
     "an admission with volumes",
-    ({ webhook }) => webhook.admission({ outcome: "injected", seconds: 0.25, volumes: 14 }),
+    ({ webhook }) => webhook.admission({ outcome: "injected", volumes: 14 }, 0.25),
     {
-      admissions_in_flight: -1,
       'admissions_total{outcome="injected",reason="none"}': 1,
       'admission_duration_seconds_sum{outcome="injected"}': 0.25,
       'admission_duration_seconds_count{outcome="injected"}': 1,
@@ -59,9 +59,8 @@ const table: [string, (metrics: Metrics) => void, Record<string, number>][] = [
   ...(["unchanged", "skipped", "denied", "error"] as const).map(
     (outcome): [string, (metrics: Metrics) => void, Record<string, number>] => [
       `an admission that is ${outcome}`,
-      ({ webhook }) => webhook.admission({ outcome, reason: "PATH_UNKNOWN", seconds: 0.5, volumes: 3 }),
+      ({ webhook }) => webhook.admission({ outcome, reason: "PATH_UNKNOWN", volumes: 3 }, 0.5),
       {
-        admissions_in_flight: -1,
         [`admissions_total{outcome="${outcome}",reason="PATH_UNKNOWN"}`]: 1,
         [`admission_duration_seconds_sum{outcome="${outcome}"}`]: 0.5,
         [`admission_duration_seconds_count{outcome="${outcome}"}`]: 1,
@@ -70,9 +69,8 @@ const table: [string, (metrics: Metrics) => void, Record<string, number>][] = [
   ),
   [
     "a reason that is no error code of ours",
-    ({ webhook }) => webhook.admission({ outcome: "denied", reason: "pod-4711", seconds: 0.5, volumes: 0 }),
+    ({ webhook }) => webhook.admission({ outcome: "denied", reason: "pod-4711", volumes: 0 }, 0.5),
     {
-      admissions_in_flight: -1,
       'admissions_total{outcome="denied",reason="other"}': 1,
       'admission_duration_seconds_sum{outcome="denied"}': 0.5,
       'admission_duration_seconds_count{outcome="denied"}': 1,
@@ -121,6 +119,7 @@ const table: [string, (metrics: Metrics) => void, Record<string, number>][] = [
     ({ images }) => images.eviction(1024),
     { blob_store_evictions_total: 1, blob_store_evicted_bytes_total: 1024 },
   ],
+  ["requests that wait", ({ images }) => images.waiting(3), { image_requests_waiting: 3 }],
   ...(
     [
       [200, "2xx"],
@@ -155,7 +154,7 @@ const table: [string, (metrics: Metrics) => void, Record<string, number>][] = [
   ["a caBundle that was written", ({ cluster }) => cluster.bundleWritten(), { ca_bundle_writes_total: 1 }],
   ["an API server that fails", ({ cluster }) => cluster.apiServerFailed(), { api_server_errors_total: 1 }],
   ["a supported Kubernetes", ({ cluster }) => cluster.imageVolumes(true), { image_volumes_supported: 1 }],
-  ...(["accepted", "rejected"] as const).flatMap(
+  ...(["accepted", "rejected", "unreadable"] as const).flatMap(
     (outcome): [string, (metrics: Metrics) => void, Record<string, number>][] => [
       [
         `a certificate that is ${outcome}`,
@@ -181,7 +180,7 @@ describe("on the page", () => {
       [...text.matchAll(/^# TYPE nix_closure_(\S+) /gm)].map((match) => match[1] ?? "");
     const before = await scrape();
     for (const [, drive] of table) drive(metrics);
-    metrics.webhook.admissionStarted();
+    metrics.webhook.waiting(1);
     const after = await scrape();
     const moved = [...after]
       .filter(([sample, value]) => value !== before.get(sample))
@@ -226,7 +225,7 @@ describe("the buckets of an admission", () => {
   const bounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, Infinity];
 
   test("go from half a millisecond to ten seconds", async () => {
-    metrics.webhook.admission({ outcome: "injected", seconds: 0.0004, volumes: 1 });
+    metrics.webhook.admission({ outcome: "injected", volumes: 1 }, 0.0004);
     const matches = (await page()).matchAll(/^nix_closure_admission_duration_seconds_bucket\{le="([^"]+)"/gm);
     expect([...matches].map((match) => Number(match[1]?.replace("+Inf", "Infinity")))).toEqual(bounds);
   });
@@ -234,7 +233,7 @@ describe("the buckets of an admission", () => {
   test.each(bounds.slice(0, -1).map((bound, index) => [bound, index] as const))(
     "an admission of %s s falls into its own and all wider ones",
     async (bound, index) => {
-      metrics.webhook.admission({ outcome: "skipped", seconds: bound, volumes: 0 });
+      metrics.webhook.admission({ outcome: "skipped", volumes: 0 }, bound);
       const samples = [...(await scrape())].filter(([sample]) =>
         sample.startsWith("admission_duration_seconds_bucket"),
       );

@@ -4,7 +4,7 @@ import type { Pod } from "../../src/patch/pod.ts";
 import { hello, mixedFile, unknown } from "../service/demo-cache.ts";
 import { patched, podWith, reviewOf } from "../webhook/https-client.ts";
 import { runWith } from "../service/running-service.ts";
-import { makePair } from "../webhook/running-webhook.ts";
+import { makePair } from "../webhook/made-pair.ts";
 import { cli, configFile, fileWith, type Outcome } from "./fake-process.ts";
 
 /** Injects a text from standard input. */

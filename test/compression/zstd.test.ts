@@ -52,6 +52,13 @@ describe("zstd of any frames", () => {
     await expect(decode(Buffer.alloc(0), 1)).rejects.toThrow("unexpected end of file");
   });
 
+  test("of many small frames is read, and refused where there are only frames", async () => {
+    const data = Buffer.alloc(200_000, "some text that is long enough");
+    expect(await decode(zstdFrames(data, 200))).toEqual(data);
+    const empty = Buffer.concat(Array.from({ length: 1100 }, () => zstd(Buffer.alloc(0))));
+    await expect(decode(empty)).rejects.toThrow("it has too many frames, 1034 in 9900 bytes");
+  });
+
   const good = zstdFrames(Buffer.alloc(100, "data"), 30);
 
   test.for<[string, Uint8Array, string]>([

@@ -1,18 +1,14 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { afterAll, onTestFinished } from "vitest";
+import { onTestFinished } from "vitest";
+
+import { compileCache } from "../compile-cache.ts";
 
 import type { ChildAnswer, ChildWork } from "./images-child.ts";
 
-/** Node keeps compiled modules in it, so that only the first child takes long to start. */
-const compileCache = mkdtempSync(join(tmpdir(), "nix-closure-compiled-"));
-afterAll(() => rm(compileCache, { recursive: true }));
+export { compileCache };
 
 /** Starts images in another process; it is at work when this returns, and is killed with the test. */
 export async function startChild(work: ChildWork): Promise<ChildProcess> {

@@ -1,6 +1,8 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -66,6 +68,23 @@ it("goes to one of many that start at once after a crash", async () => {
     }
     expect(await readdir(directory)).toEqual([]);
   }
+});
+
+it("leaves nothing of a start that was killed in its middle, and leaves one alone that is in it", async () => {
+  const directory = await temporaryDirectory();
+  const listenAt = async (name: string): Promise<Server> => {
+    const server = createServer((connection) => connection.end("w"));
+    await new Promise<void>((resolve) => server.listen(join(directory, "new"), resolve));
+    await rename(join(directory, "new"), join(directory, name));
+    return server;
+  };
+  const [dead, alive] = [`lock-${randomUUID()}.new`, `lock-${randomUUID()}.new`];
+  (await listenAt(dead)).close();
+  const server = await listenAt(alive);
+  onTestFinished(() => void server.close());
+  const lock = await lockDirectory(directory);
+  await lock.release();
+  expect(await readdir(directory)).toEqual([alive]);
 });
 
 it("can be taken in a directory whose name is too long for a socket", async () => {

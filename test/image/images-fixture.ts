@@ -14,6 +14,7 @@ import { closureCheck } from "../../src/plan/decision.ts";
 import { conversionVersion, formatImageName } from "../../src/plan/image-name.ts";
 import { createResolver, type Resolver } from "../../src/resolver/resolver.ts";
 import type { SourceConfig } from "../../src/resolver/source.ts";
+import "../compile-cache.ts";
 import { signer } from "../resolver/fake-store.ts";
 import { noLimits, temporaryDirectory } from "../resolver/fixture.ts";
 import { readAll, RecordingObserver } from "./store-fixture.ts";

@@ -244,14 +244,19 @@ describe("a content address that stands for a signature", () => {
     }
   });
 
-  it.each([
-    ["an executable", executable],
-    ["a directory that holds the file", tree],
-    ["a symlink", link],
-  ])("flat and text are not for %s", async (_, nar) => {
-    for (const contentAddress of [`fixed:${hash("sha256", contents)}`, `text:${hash("sha256", contents)}`]) {
-      const made = makeLayer(nar, { name: "p", contentAddresses: [contentAddress] });
-      expect((await failureOf(made)).code).toBe("CONTENT_ADDRESS_MISMATCH");
+  it.each<[string, Buffer, string]>([
+    ["an executable", executable, "an executable file"],
+    ["a directory that holds the file", tree, "a directory"],
+    ["a symlink", link, "a symlink"],
+  ])("flat and text are not for %s", async (_, nar, what) => {
+    for (const [method, kind] of [
+      ["flat", "fixed"],
+      ["text", "text"],
+    ]) {
+      const contentAddress = `${kind}:${hash("sha256", contents)}`;
+      const error = await failureOf(makeLayer(nar, { name: "p", contentAddresses: [contentAddress] }));
+      expect(error.code).toBe("CONTENT_ADDRESS_MISMATCH");
+      expect(error.message).toContain(`is ${what}, and its content address (${method}) covers no more than`);
     }
   });
 

@@ -59,7 +59,7 @@ it("a process that is killed at any moment leaves nothing wrong", async () => {
   const directory = join(await temporaryDirectory(), "store");
   // Smaller than all of them, so that there is always something to make and something to evict.
   const maxBytes = 25_000_000;
-  const rounds = 24;
+  const rounds = 12;
   let unfinished = 0;
   for (let round = 0; round < rounds; round++) {
     const child = await startChild({

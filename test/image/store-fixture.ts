@@ -20,6 +20,8 @@ export class RecordingObserver implements ImagesObserver {
   readonly conversions: Parameters<ImagesObserver["conversion"]>[0][] = [];
   readonly evicted: number[] = [];
   size = { bytes: 0, blobs: 0 };
+  /** Requests that waited at most, and that wait now. */
+  readonly waited = { most: 0, now: 0 };
 
   conversion(event: Parameters<ImagesObserver["conversion"]>[0]): void {
     this.conversions.push(event);
@@ -29,6 +31,10 @@ export class RecordingObserver implements ImagesObserver {
   }
   eviction(bytes: number): void {
     this.evicted.push(bytes);
+  }
+  waiting(requests: number): void {
+    this.waited.now = requests;
+    this.waited.most = Math.max(this.waited.most, requests);
   }
 }
 
@@ -73,6 +79,7 @@ export async function addImage(store: BlobStore, name: string, size: number): Pr
   await store.publish(await store.writeTemporary(bytes), layer, reservation);
   const record = recordOf(name, layer);
   if (!(await store.useRecord(record))) throw new Error(`${name} is gone already`);
+  store.endLease(layer.digest);
   return record;
 }
 

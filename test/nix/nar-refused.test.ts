@@ -149,6 +149,11 @@ describe("NARs that are refused", () => {
       }
       at += Math.ceil(length / 8) * 8;
     }
+    const spoilt = Buffer.from(nar);
+    spoilt[nar.indexOf("hello\n") + 7] = 1;
+    const where = `at byte ${nar.indexOf("hello\n") + 7}:`;
+    for (const sizes of [[nar.length], [1], [5]])
+      expect(failureOf(() => recordNar(spoilt, sizes)).message).toContain(where);
     expect(paddings).toBeGreaterThan(100);
     expect(legal).toHaveLength(3);
   });

@@ -97,7 +97,7 @@ describe("a signature", () => {
 
   it("fails with any bit of it flipped", () => {
     const info = narInfo(signer.sign(signed));
-    const { bytes } = parseSignature(signer.sign(signed));
+    const { bytes } = parseSignature(signer.sign(signed))!;
     for (let bit = 0; bit < bytes.length * 8; bit++) {
       const signatures = [{ keyName: "test-1", bytes: flipBit(bytes, bit) }];
       expect(findTrustedKey({ ...info, signatures }, [key])).toBeUndefined();
@@ -158,9 +158,9 @@ describe("parseSignature", () => {
   it("reads name and bytes, and takes the first colon for their border", () => {
     expect(parseSignature(`a-1:${Buffer.alloc(64, 1).toString("base64")}`)).toEqual({
       keyName: "a-1",
-      bytes: Buffer.alloc(64, 1),
+      bytes: new Uint8Array(64).fill(1),
     });
-    expect(failureOf(() => parseSignature(`a:b:${"A".repeat(86)}==`)).code).toBe("NARINFO_INVALID");
+    expect(parseSignature(`a:b:${"A".repeat(86)}==`)).toBeUndefined();
   });
 
   test.each([
@@ -173,6 +173,6 @@ describe("parseSignature", () => {
     `a:${"A".repeat(86)}=`,
     `a:${"A".repeat(85)}B==`,
   ])("refuses %j", (text) => {
-    expect(failureOf(() => parseSignature(text)).code).toBe("NARINFO_INVALID");
+    expect(parseSignature(text)).toBeUndefined();
   });
 });

@@ -32,7 +32,8 @@ describe("volumes of a Pod", () => {
     const paths = Array.from({ length: count }, (_, i) => ({ name: `p${i}` }));
     const root = { name: "root", references: paths.slice(1).map(({ name }) => name) };
     const { closure, types } = madeClosure(["root"], [root, ...paths.slice(1)]);
-    const resolver: Pick<Resolver, "resolve" | "pathTypes"> = {
+    const resolver: Pick<Resolver, "known" | "resolve" | "pathTypes"> = {
+      known: () => closure,
       resolve: async () => closure,
       pathTypes: async () => types,
     };

@@ -1,3 +1,5 @@
+import type { Closure } from "../../src/nix/closure.ts";
+import type { NixClosureError } from "../../src/errors.ts";
 import type { Resolver } from "../../src/resolver/resolver.ts";
 import { createAdmission, type Admission, type AdmissionSettings } from "../../src/webhook/admission.ts";
 import { demoClosure, demoTypes } from "./closures.ts";
@@ -17,13 +19,28 @@ export const testSettings: AdmissionSettings = {
   maxImageBytes: 10 * 1024 ** 3,
 };
 
-/** The demo's binary cache under every source's name. It tells the types that it is asked for, and no more. */
-const demoResolver: Pick<Resolver, "resolve" | "pathTypes"> = {
-  resolve: async (_source, roots) => demoClosure(...roots),
-  pathTypes: async (_source, paths) => new Map(paths.map((path) => [path, demoTypes.get(path)!])),
-};
+/**
+ * The demo's binary cache under every source's name. It tells the types that it is asked for, and no more.
+ * @param closures what it knows, by the roots.
+ */
+function demoResolver(closures: Map<string, Closure>): Pick<Resolver, "known" | "resolve" | "pathTypes"> {
+  return {
+    known: (_source, roots) => closures.get(roots.join()),
+    resolve: async (_source, roots) => {
+      const closure = closures.get(roots.join()) ?? demoClosure(...roots);
+      closures.set(roots.join(), closure);
+      return closure;
+    },
+    pathTypes: async (_source, paths) => new Map(paths.map((path) => [path, demoTypes.get(path)!])),
+  };
+}
 
 /** What the webhook and the command line put between an annotated Pod and its injected form. */
-export function testAdmission(settings: Partial<AdmissionSettings> = {}): Admission {
-  return createAdmission(demoResolver as Resolver, { ...testSettings, ...settings });
+export function testAdmission(
+  settings: Partial<AdmissionSettings> = {},
+  closures = new Map<string, Closure>(),
+  refusal?: () => NixClosureError | undefined,
+): Admission {
+  const resolver = demoResolver(closures) as Resolver;
+  return createAdmission(resolver, { ...testSettings, ...settings }, refusal);
 }

@@ -36,6 +36,7 @@ describe("an error of ours becomes one of the protocol", () => {
     [errors.pathUntrusted("/nix/store/x", "https://c", "none", []), "manifest", 403, "DENIED"],
     [errors.closureCheckMismatch("x", "0", "1"), "manifest", 409, "MANIFEST_INVALID"],
     [errors.whiteoutName("/nix/store/x", ".wh.a"), "manifest", 422, "MANIFEST_INVALID"],
+    [errors.registryBusy(1000), "manifest", 429, "TOOMANYREQUESTS"],
     [errors.narHashMismatch("/nix/store/x", "https://c", "a", "b"), "manifest", 503, "UNAVAILABLE"],
     [errors.cacheUnavailable("https://c", "x", "why"), "manifest", 503, "UNAVAILABLE"],
     [errors.resolveTimeout("x", 1, 2), "manifest", 503, "UNAVAILABLE"],
@@ -45,7 +46,7 @@ describe("an error of ours becomes one of the protocol", () => {
     expect(answer.body()).toStrictEqual({
       errors: [{ code, message: error.message, detail: { code: error.code } }],
     });
-    expect(answer.headers).toStrictEqual(status === 503 ? { "Retry-After": "10" } : {});
+    expect(answer.headers).toStrictEqual(status === 503 || status === 429 ? { "Retry-After": "10" } : {});
   });
 
   test.each([

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { storeHash } from "../../src/nix/store-path.ts";
 import { CacheServer, withStatus, type Answer } from "./cache-server.ts";
 import { cacheFiles, chain, narInfoOf, pathOf } from "./fake-store.ts";
-import { failureOf, noLimits, resolverOf, until } from "./fixture.ts";
+import { failureOf, noLimits, resolverOf, until, warmUp } from "./fixture.ts";
 import { TestClock } from "./test-clock.ts";
 
 /** A cache that keeps the answer for one path back until it is told. */
@@ -27,6 +27,9 @@ function unhandled(): readonly unknown[] {
   return seen;
 }
 
+/** What signals of AbortSignal.timeout abort with. */
+const timeIsUp = new DOMException("The operation was aborted due to timeout", "TimeoutError");
+
 const paths = chain(4);
 const [root, third] = [paths[0]![0], paths[2]![0]];
 const thirdInfo = paths[2]![1];
@@ -41,7 +44,7 @@ describe("a walk whose caller leaves", () => {
     const first = failureOf(resolver.resolve("main", [root], controller.signal));
     await until(() => server.paths.includes(slow));
     clock.advance(8_500);
-    controller.abort();
+    controller.abort(timeIsUp);
     const error = await first;
     expect(error.code).toBe("RESOLVE_TIMEOUT");
     expect(error.temporary).toBe(true);
@@ -62,7 +65,7 @@ describe("a walk whose caller leaves", () => {
     const controller = new AbortController();
     const first = failureOf(resolver.resolve("main", [root], controller.signal));
     await until(() => server.paths.includes(slow));
-    controller.abort();
+    controller.abort(timeIsUp);
     await first;
     const second = resolver.resolve("main", [root]);
     const alsoSecond = resolver.resolve("main", [root], new AbortController().signal);
@@ -78,7 +81,7 @@ describe("a walk whose caller leaves", () => {
     const controller = new AbortController();
     const first = failureOf(resolver.resolve("main", [root], controller.signal));
     await until(() => server.paths.includes(slow));
-    controller.abort();
+    controller.abort(timeIsUp);
     await first;
     answer(withStatus(400));
     await until(() => server.open === 0);
@@ -106,17 +109,18 @@ describe("a walk whose caller leaves", () => {
     const clock = new TestClock();
     const server = await CacheServer.start();
     const held: (() => void)[] = [];
+    const resolver = resolverOf(server.url, { clock });
+    await warmUp(resolver);
     server.answer("*", (response, request) => {
       if (request.url === "/nix-cache-info") response.writeHead(404).end();
       else held.push(() => response.writeHead(404).end());
     });
-    const resolver = resolverOf(server.url, { clock });
     const leave = async (name: string): Promise<void> => {
       const controller = new AbortController();
       const left = failureOf(resolver.resolve("main", [pathOf(name)], controller.signal));
       const asked = `${storeHash(pathOf(name))}.narinfo`;
       await until(() => server.paths.includes(asked));
-      controller.abort();
+      controller.abort(timeIsUp);
       await left;
     };
     for (let n = 0; n < 32; n++) await leave(`left-${n}`);
@@ -133,7 +137,29 @@ describe("a walk whose caller leaves", () => {
 });
 
 describe("a caller's signal", () => {
-  const gone = AbortSignal.abort();
+  const gone = AbortSignal.abort(timeIsUp);
+
+  test.for(["resolve", "lookup"] as const)(
+    "that aborts for another reason than time ends %s with it",
+    async (method) => {
+      const first = `${storeHash(root)}.narinfo`;
+      const { server, answer } = await slowCache(paths, first);
+      const resolver = resolverOf(server.url);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const call =
+        method === "resolve"
+          ? resolver.resolve("main", [root], signal)
+          : resolver.lookup("main", storeHash(root), signal);
+      const failed = expect(call).rejects.toThrow("no longer wanted");
+      await until(() => server.paths.includes(first));
+      controller.abort(new Error("no longer wanted"));
+      await failed;
+      await expect(resolver.resolve("main", [root], signal)).rejects.toThrow("no longer wanted");
+      answer(withStatus(400));
+      await until(() => server.open === 0);
+    },
+  );
 
   test("that has aborted already gets what is known, and starts nothing", async () => {
     const server = await CacheServer.start(cacheFiles(paths));
@@ -159,7 +185,7 @@ describe("a caller's signal", () => {
     };
     const call = failureOf(calls[method]());
     await until(() => server.paths.includes(first));
-    controller.abort();
+    controller.abort(timeIsUp);
     expect((await call).code).toBe("RESOLVE_TIMEOUT");
     answer(withStatus(400));
     await until(() => server.open === 0);
@@ -173,7 +199,7 @@ test("a question whose caller was gone before may fail with nobody there", async
   const server = await CacheServer.start();
   server.answer(`${storeHash(root)}.narinfo`, 400);
   const resolver = resolverOf(server.url);
-  const lookup = resolver.lookup("main", storeHash(root), AbortSignal.abort());
+  const lookup = resolver.lookup("main", storeHash(root), AbortSignal.abort(timeIsUp));
   expect((await failureOf(lookup)).code).toBe("RESOLVE_TIMEOUT");
   await until(() => server.requests.length === 2 && server.open === 0);
   await new Promise<void>((resolve) => setTimeout(resolve));

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { storeHash } from "../../src/nix/store-path.ts";
 import { createSigner } from "../nix/signer.ts";
 import { CacheServer, deadUrl, redirectTo, withStatus, type Answer } from "./cache-server.ts";
-import { cacheFiles, narInfoOf, pathOf } from "./fake-store.ts";
+import { cacheFiles, chain, narInfoOf, pathOf } from "./fake-store.ts";
 import { failureOf, resolverOf } from "./fixture.ts";
 import { TestClock } from "./test-clock.ts";
 
@@ -83,6 +83,30 @@ test("a cache that is dead is followed by the next one, and then not asked for a
   expect(clock.pauses).toEqual([100, 200, 400, 800]);
   await resolver.resolve("main", [pathOf("b")]);
   expect(clock.pauses).toHaveLength(4);
+});
+
+test("a cache that hangs is followed by the next one in time for a review, and then not asked for a while", async () => {
+  const first = await CacheServer.start();
+  first.answer("*", () => undefined);
+  const second = await CacheServer.start(cacheFiles(chain(8)));
+  const resolver = resolverOf([first.url, second.url]);
+  const root = chain(8)[0]![0];
+  const closure = await resolver.resolve("main", [root], AbortSignal.timeout(9000));
+  expect(closure.paths).toHaveLength(8);
+  expect(first.requests).toHaveLength(1);
+});
+
+test("a cache that is slow gets its time when the next one has nothing", async () => {
+  const first = await CacheServer.start(good);
+  let asked = 0;
+  first.answer(narInfo, (response) => {
+    // Too late for who is in a hurry.
+    if (asked++ > 0) response.end(good.get(narInfo));
+  });
+  const second = await CacheServer.start();
+  const resolver = resolverOf([first.url, second.url], { timeouts: { attempt: 300, patience: 200 } });
+  expect((await resolver.resolve("main", [path])).paths).toHaveLength(1);
+  expect(asked).toBe(2);
 });
 
 test("a cache that is overloaded is left for the next one, and waited for when no other has the path", async () => {

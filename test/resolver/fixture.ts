@@ -4,9 +4,10 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestFinished } from "vitest";
 import { NixClosureError } from "../../src/errors.ts";
+import { storeHash } from "../../src/nix/store-path.ts";
 import { createResolver, type Resolver, type ResolverOptions } from "../../src/resolver/resolver.ts";
 import type { SourceConfig } from "../../src/resolver/source.ts";
-import { signer } from "./fake-store.ts";
+import { pathOf, signer } from "./fake-store.ts";
 
 export const demoDirectory = fileURLToPath(new URL("../../demo/cache", import.meta.url));
 
@@ -65,4 +66,12 @@ export async function failureOf(promise: Promise<unknown>): Promise<NixClosureEr
 /** Resolves when the condition holds; looks again after each turn of the event loop. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** Asks a source's cache for so many paths, which it does not have, that it then gets as many requests at a time as any. */
+export async function warmUp(resolver: Resolver, source = "main"): Promise<void> {
+  for (let round = 0; round < 5; round++) {
+    const unknown = Array.from({ length: 64 }, (_, index) => storeHash(pathOf(`warm-${round}-${index}`)));
+    await Promise.all(unknown.map(async (hash) => failureOf(resolver.lookup(source, hash))));
+  }
 }

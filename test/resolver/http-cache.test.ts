@@ -93,8 +93,11 @@ describe("Retry-After", () => {
     [
       "in the past",
       { date: "Tue, 24 Nov 2026 08:00:00 GMT", "retry-after": "Tue, 24 Nov 2026 07:00:00 GMT" },
-      0,
+      100,
     ],
+    ["of no time at all", { "retry-after": "0" }, 100],
+    ["of less than none, which some take for a date", { "retry-after": "-5" }, 5000],
+    ["with a fraction, which some take for a date", { "retry-after": "5.5" }, 5000],
     ["malformed", { "retry-after": "soon" }, 5000],
     ["missing", {}, 5000],
   ])("%s", async ([, headers, pause]) => {

@@ -59,6 +59,17 @@ describe("over TLS", () => {
     expect(error.message).toContain("ERR_TLS_CERT_ALTNAME_INVALID");
   });
 
+  test("a redirect of a NAR to plain HTTP is refused before anything is sent", async () => {
+    const plain = await CacheServer.start(files);
+    redirect = undefined;
+    const [location] = await resolverOf(url("localhost")).narLocations("main", path);
+    redirect = `${plain.url}/${storeHash(path)}.nar`;
+    const error = await failureOf(openNar(location!));
+    expect(error.code).toBe("CACHE_LEADS_AWAY");
+    expect(error.message).toContain("it goes from https to http");
+    expect(plain.requests).toEqual([]);
+  });
+
   test("a redirect to plain HTTP is refused before anything is sent", async () => {
     const plain = await CacheServer.start(files);
     redirect = `${plain.url}/${storeHash(path)}.narinfo`;

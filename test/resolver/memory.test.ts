@@ -1,5 +1,6 @@
 import { serialize } from "node:v8";
 import { describe, expect, test } from "vitest";
+import type { Closure } from "../../src/nix/closure.ts";
 import { parseNarInfo } from "../../src/nix/narinfo.ts";
 import { storeHash, type StorePath } from "../../src/nix/store-path.ts";
 import { Memory, type KnownPath } from "../../src/resolver/memory.ts";
@@ -55,6 +56,81 @@ describe("the bound", () => {
     const asked = server.requests.length;
     expect((await resolver.resolve("main", [root])).paths).toHaveLength(51);
     expect(server.requests.length).toBeGreaterThan(asked);
+  });
+});
+
+describe("closures", () => {
+  const base = Array.from({ length: 40 }, (_, n) => pathOf(`base-${n}`));
+  const baseKnown = base.map((path) => knownOf(path));
+  /** A closure of a root of its own and the base. */
+  const closureOf = (name: string): { closure: Closure; paths: readonly KnownPath[] } => {
+    const root = knownOf(pathOf(name), base);
+    const infos = [root, ...baseKnown].map(({ info }) => info);
+    const byPath = new Map(infos.map((info) => [info.storePath, info]));
+    const closure = { roots: [root.info.storePath], paths: infos, byPath, narSize: 1 };
+    return { closure, paths: [root, ...baseKnown] };
+  };
+
+  test("share their paths, which are counted once", () => {
+    const memory = memoryOf(2 ** 30);
+    const grown = ["a", "b", "c"].map((name) => {
+      const before = memory.bytes;
+      const { closure, paths } = closureOf(name);
+      memory.rememberClosure("s", closure, paths);
+      return memory.bytes - before;
+    });
+    expect(grown[1]).toBeLessThan(grown[0]! / 3);
+    expect(grown[2]).toBe(grown[1]);
+  });
+
+  test("that go take along what no other has", () => {
+    const memory = memoryOf(2 ** 30);
+    const [a, b] = [closureOf("a"), closureOf("b")];
+    memory.rememberClosure("s", a.closure, a.paths);
+    const one = memory.bytes;
+    memory.rememberClosure("s", b.closure, b.paths);
+    memory.forget("s", b.closure.roots[0]!);
+    expect(memory.bytes).toBe(one);
+    expect(memory.path("s", storeHash(base[0]!)).known).toBe(baseKnown[0]);
+    memory.forget("s", base[0]!);
+    expect(memory.bytes).toBe(0);
+    expect(memory.path("s", storeHash(base[1]!)).known).toBeUndefined();
+  });
+
+  test("stay within the bound, least recently used first to go, with their paths", () => {
+    const memory = memoryOf(2 ** 30);
+    const first = closureOf("first");
+    memory.rememberClosure("s", first.closure, first.paths);
+    const small = memoryOf(Math.floor(memory.bytes * 1.5));
+    small.rememberClosure("s", first.closure, first.paths);
+    for (let n = 0; n < 100; n++) {
+      const { closure, paths } = closureOf(`next-${n}`);
+      small.rememberClosure("s", closure, paths);
+      expect(small.closure("s", closure.roots)).toBe(closure);
+      expect(small.bytes).toBeLessThanOrEqual(Math.floor(memory.bytes * 1.5));
+    }
+    expect(small.closure("s", first.closure.roots)).toBeUndefined();
+    expect(small.path("s", storeHash(first.closure.roots[0]!)).known).toBeUndefined();
+  });
+
+  test("answer for their paths, unless a cache has said since that it has none", () => {
+    const memory = memoryOf(2 ** 30);
+    const { closure, paths } = closureOf("a");
+    memory.rememberClosure("s", closure, paths);
+    expect(memory.path("s", storeHash(base[0]!)).known).toBe(baseKnown[0]);
+    memory.rememberMissing("s", storeHash(base[0]!));
+    expect(memory.path("s", storeHash(base[0]!)).known).toBe("missing");
+    expect(memory.closure("s", closure.roots)).toBe(closure);
+  });
+
+  test("of which one has an answer of its own do not hide a newer one", () => {
+    const memory = memoryOf(2 ** 30);
+    const { closure, paths } = closureOf("a");
+    const newer = memory.rememberPath("s", storeHash(base[0]!), knownOf(base[0]!));
+    memory.rememberClosure("s", closure, paths);
+    expect(memory.path("s", storeHash(base[0]!)).known).toBe(newer);
+    memory.forget("s", base[0]!);
+    expect(memory.bytes).toBe(0);
   });
 });
 

@@ -42,11 +42,17 @@ test("every request to a cache is told, with its retries, and the time it took",
   await resolver.pathTypes("main", [root]);
   await failureOf(resolver.resolve("main", [pathOf("gone")]));
   expect(observer.requests).toEqual(
-    ["narinfo hit", "narinfo error", "narinfo hit", "listing missing", "nar hit", "narinfo missing"].map(
-      (event) => `${server.url} ${event}`,
-    ),
+    [
+      "info hit",
+      "narinfo hit",
+      "narinfo error",
+      "narinfo hit",
+      "listing missing",
+      "nar hit",
+      "narinfo missing",
+    ].map((event) => `${server.url} ${event}`),
   );
-  expect(observer.seconds).toEqual([0, 1.5, 1.5, 0, 0, 0]);
+  expect(observer.seconds).toEqual([0, 0, 1.5, 1.5, 0, 0, 0]);
 });
 
 test("requests to a directory are told too", async () => {
@@ -62,6 +68,7 @@ test("requests to a directory are told too", async () => {
   );
   const counts = Object.groupBy(observer.requests, (event) => event.replace(`${url} `, ""));
   expect(Object.fromEntries(Object.entries(counts).map(([event, all]) => [event, all?.length]))).toEqual({
+    "info hit": 1,
     "narinfo hit": 8,
     "listing hit": 2,
     "listing missing": 5,

@@ -1,15 +1,21 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { Worker } from "node:worker_threads";
 import zlib from "node:zlib";
 import { describe, expect, test } from "vitest";
+import { contentAddressedPath, parseContentAddress } from "../../src/nix/content-address.ts";
+import { encodeNix32 } from "../../src/nix/nix32.ts";
 import { storeHash } from "../../src/nix/store-path.ts";
 import type { NarLocation } from "../../src/resolver/nar-location.ts";
 import { openNar } from "../../src/resolver/open-nar.ts";
 import { zstdFrames } from "../compression/compress.ts";
+import { writeNar } from "../nix/nar-writer.ts";
 import { CacheServer, redirectTo, withStatus, type Answer } from "./cache-server.ts";
 import { cacheFiles, directoryNar, pathOf } from "./fake-store.ts";
 import { failureOf, resolverOf, until } from "./fixture.ts";
+
+type CacheFiles = ReturnType<typeof cacheFiles>;
 
 const path = pathOf("app");
 const narInfo = `${storeHash(path)}.narinfo`;
@@ -76,6 +82,37 @@ describe("where a NAR is", () => {
     expect(error.code).toBe("CACHE_LEADS_AWAY");
     expect(error.message).toContain("it is a loopback address");
     expect(server.paths).not.toContain(nar);
+  });
+
+  test("is where other content is claimed too, if the content address decides", async () => {
+    const contents = Buffer.from("text");
+    const ca = `text:sha256:${encodeNix32(createHash("sha256").update(contents).digest())}`;
+    const text = contentAddressedPath("text", parseContentAddress(ca), [], false)!;
+    const claim = (tree: string, fields: object, signed = false): CacheFiles =>
+      cacheFiles([
+        [
+          text,
+          {
+            nar: writeNar({ type: "regular", contents: Buffer.from(tree) }),
+            ...(signed ? {} : { signer: undefined }),
+            fields,
+          },
+        ],
+      ]);
+    const lying = await CacheServer.start(claim("evil", { contentAddress: ca }));
+    const honest = await CacheServer.start(claim("text", { contentAddress: ca }));
+    const signing = await CacheServer.start(claim("text", {}, true));
+    const located = await resolverOf([lying.url, honest.url, signing.url]).narLocations("main", text);
+    // Whoever vouches for it: the content has to fit what the path is trusted for.
+    expect(located.map(({ cache, contentAddress }) => [cache, contentAddress])).toEqual(
+      [lying.url, honest.url, signing.url].map((cache) => [cache, ca]),
+    );
+    // With a signature first, its NarHash decides.
+    const trusted = await resolverOf([signing.url, lying.url, honest.url]).narLocations("main", text);
+    expect(trusted.map(({ cache, contentAddress }) => [cache, contentAddress])).toEqual([
+      [signing.url, undefined],
+      [honest.url, ca],
+    ]);
   });
 
   test("is an error if the only narinfo leads away", async () => {
@@ -158,6 +195,20 @@ describe("the bytes", () => {
     expect(error.code).toBe(code);
     expect(error.message).toContain(why);
     expect(error.message).toContain(server.url);
+  });
+
+  test("that drip: an error in words", async () => {
+    const server = await CacheServer.start(cacheFiles([[path]]));
+    const location = await locate(server);
+    server.answer(nar, (response) => {
+      const timer = setInterval(() => response.write("("), 10);
+      response.once("close", () => clearInterval(timer));
+    });
+    const limits = { connect: 1000, headers: 1000, stall: 200, patience: 1000 };
+    const error = await failureOf(openNar(location, undefined, limits).then(readAll));
+    expect(error.code).toBe("CACHE_UNAVAILABLE");
+    expect(error.message).toMatch(/only \d+ bytes came in 0 s/);
+    await until(() => server.open === 0);
   });
 
   test("that come after a failure to open", async () => {

@@ -156,6 +156,72 @@ describe("from the listing", () => {
   });
 });
 
+describe("with a second cache", () => {
+  const limits = { attempt: 300, patience: 300 };
+
+  test("its NAR comes first when the listing of the first one failed for a passing reason", async () => {
+    const first = await CacheServer.start(cacheFiles([[path]]));
+    first.answer(listing, 503);
+    const second = await CacheServer.start(cacheFiles([[path]]));
+    const resolver = resolverOf([first.url, second.url], { clock: new TestClock() });
+    expect((await resolver.pathTypes("main", [path])).get(path)).toBe("directory");
+    expect(first.paths).not.toContain(nar);
+    expect(second.paths).toContain(nar);
+  });
+
+  test("it is not asked for anything when the first one has the NAR", async () => {
+    const first = await CacheServer.start(cacheFiles([[path]]));
+    const second = await CacheServer.start(cacheFiles([[path]]));
+    expect((await resolverOf([first.url, second.url]).pathTypes("main", [path])).get(path)).toBe("directory");
+    expect(second.requests).toEqual([]);
+  });
+
+  test.for<[string, Answer]>([
+    ["never begins", () => undefined],
+    [
+      "drips",
+      (response) => {
+        const timer = setInterval(() => response.write("("), 20);
+        response.once("close", () => clearInterval(timer));
+      },
+    ],
+  ])("it is asked when the NAR of the first one %s, and the first one is left alone", async ([, answer]) => {
+    const first = await CacheServer.start(cacheFiles([[path]]));
+    first.answer(nar, answer);
+    const second = await CacheServer.start(cacheFiles([[path]]));
+    const resolver = resolverOf([first.url, second.url], { timeouts: limits });
+    expect((await resolver.pathTypes("main", [path])).get(path)).toBe("directory");
+    await until(() => first.open === 0);
+  });
+
+  test("the first one gets all the time there is when the second one has nothing", async () => {
+    const first = await CacheServer.start(cacheFiles([[path]]));
+    let asked = 0;
+    first.answer(nar, (response) => {
+      // Too late for who is in a hurry.
+      if (asked++ > 0) response.end(directoryNar);
+    });
+    const second = await CacheServer.start();
+    const resolver = resolverOf([first.url, second.url], { timeouts: limits });
+    expect((await resolver.pathTypes("main", [path])).get(path)).toBe("directory");
+    expect(asked).toBe(2);
+    expect(second.paths).toContain(narInfo);
+  });
+});
+
+test("a NAR that drips is given up, in words with the path and the cache", async () => {
+  const server = await CacheServer.start(cacheFiles([[path]]));
+  server.answer(nar, (response) => {
+    const timer = setInterval(() => response.write("("), 20);
+    response.once("close", () => clearInterval(timer));
+  });
+  const resolver = resolverOf(server.url, { timeouts: { attempt: 200 } });
+  const error = await failureOf(resolver.pathTypes("main", [path]));
+  expect(error.message).toContain(`${server.url} could not be asked for the NAR of ${path}`);
+  expect(error.message).toContain("not even its start came in 0.2 s");
+  await until(() => server.open === 0);
+});
+
 test("types are asked for many paths at a time, and fail as one", async () => {
   const all = Array.from({ length: 100 }, (_, n) => pathOf(`p-${n}`));
   const server = await CacheServer.start(cacheFiles(all.map((each) => [each] as const)));

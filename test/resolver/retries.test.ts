@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { cacheAccessDenied } from "../../src/errors.ts";
+import type { Patience } from "../../src/resolver/cache.ts";
 import { Retries } from "../../src/resolver/retries.ts";
 import { Transient } from "../../src/resolver/transient.ts";
 import { failureOf } from "./fixture.ts";
@@ -7,6 +8,11 @@ import { TestClock } from "./test-clock.ts";
 
 const never = new AbortController().signal;
 const forever = 3_600_000;
+
+/** Patience of so many milliseconds for all attempts. */
+function lasting(all: number, hurried = false): Patience {
+  return { all, attempt: all, hurried };
+}
 
 const refused = new Transient("connection refused", { unreachable: true });
 const overloaded = new Transient("HTTP 503", { overloaded: true });
@@ -28,12 +34,13 @@ function setUp(...failures: readonly Error[]): {
     if (failure !== undefined) throw failure;
     return "answer";
   };
-  const run = async (patience = forever): Promise<string> => retries.run("it", patience, never, attempt);
+  const run = async (patience = forever): Promise<string> =>
+    retries.run("it", lasting(patience), never, attempt);
   return { clock, retries, attempts: () => attempts, run };
 }
 
 describe("pauses", () => {
-  test.for<[string, Error, number, number[]]>([
+  test.for<[string, Error, number, number[], string?]>([
     ["double from 100 ms", refused, 0, [100, 200, 400, 800]],
     ["have up to half a doubling of chance", refused, 1, [141, 283, 566, 1131]],
     ["double from 5 s when the cache is overloaded", overloaded, 0, [5000, 10_000, 20_000, 40_000]],
@@ -43,15 +50,22 @@ describe("pauses", () => {
       new Transient("HTTP 429", { overloaded: true, retryAfter: 3000 }),
       0,
       [3000, 3000, 3000, 3000],
+      ", and a pause of 3 s is asked for",
     ],
-  ])("%s", async ([, failure, chance, pauses]) => {
+    [
+      "grow all the same when the cache asks for none",
+      new Transient("HTTP 429", { overloaded: true, retryAfter: 0 }),
+      0,
+      [100, 200, 400, 800],
+    ],
+  ])("%s", async ([, failure, chance, pauses, asked = ""]) => {
     const { clock, run, attempts } = setUp(failure, failure, failure, failure, failure, failure);
     clock.chance = chance;
     const error = await failureOf(run());
     expect(error.code).toBe("CACHE_UNAVAILABLE");
     expect(error.temporary).toBe(true);
     expect(error.message).toBe(
-      `https://cache could not be asked for it (${failure.message}, at the fifth attempt); try again`,
+      `https://cache could not be asked for it (${failure.message}, at the fifth attempt${asked}); try again`,
     );
     expect(clock.pauses.map(Math.round)).toEqual(pauses);
     expect(attempts()).toBe(5);
@@ -71,9 +85,13 @@ describe("pauses", () => {
     expect(attempts()).toBe(2);
   });
 
-  test("of an hour, asked for by the cache, are not made", async () => {
-    const { clock, run } = setUp(new Transient("HTTP 503", { overloaded: true, retryAfter: 3_600_000 }));
-    expect((await failureOf(run(120_000))).message).toContain("(HTTP 503)");
+  test.for([
+    ["of an hour", 3_600_000, "3600 s"],
+    ["beyond all numbers", Infinity, "more than a day"],
+  ] as const)("%s, asked for by the cache, are not made", async ([, retryAfter, words]) => {
+    const { clock, run } = setUp(new Transient("HTTP 503", { overloaded: true, retryAfter }));
+    const error = await failureOf(run(120_000));
+    expect(error.message).toContain(`(HTTP 503, and a pause of ${words} is asked for)`);
     expect(clock.pauses).toEqual([]);
   });
 
@@ -92,7 +110,7 @@ describe("pauses", () => {
       controller.abort(new Error("closed"));
       throw refused;
     };
-    await expect(retries.run("it", forever, controller.signal, attempt)).rejects.toThrow("closed");
+    await expect(retries.run("it", lasting(forever), controller.signal, attempt)).rejects.toThrow("closed");
   });
 });
 
@@ -116,7 +134,7 @@ describe("a cache without connection", () => {
     await failureOf(run());
     clock.advance(10_000);
     const outcome = Promise.withResolvers<string>();
-    const probe = retries.run("it", forever, never, async () => outcome.promise);
+    const probe = retries.run("it", lasting(forever), never, async () => outcome.promise);
     expect((await failureOf(run())).message).toContain("is asked again just now");
     outcome.reject(refused);
     expect((await failureOf(probe)).message).toContain("(connection refused)");
@@ -138,7 +156,7 @@ describe("a cache without connection", () => {
     await failureOf(run());
     clock.advance(10_000);
     const controller = new AbortController();
-    const givenUp = retries.run("it", forever, controller.signal, async () => {
+    const givenUp = retries.run("it", lasting(forever), controller.signal, async () => {
       controller.abort(new Error("closed"));
       throw controller.signal.reason;
     });
@@ -148,8 +166,8 @@ describe("a cache without connection", () => {
 
   test("is not put aside while it answers other requests: it is overrun, not gone", async () => {
     const retries = new Retries("https://cache", new TestClock());
-    const answered = () => retries.run("another", forever, never, async () => "answer");
-    const unlucky = retries.run("one", forever, never, async () => {
+    const answered = () => retries.run("another", lasting(forever), never, async () => "answer");
+    const unlucky = retries.run("one", lasting(forever), never, async () => {
       await answered();
       throw refused;
     });
@@ -164,10 +182,45 @@ describe("a cache without connection", () => {
       clock.advance(5000);
       throw refused;
     };
-    await failureOf(retries.run("it", 2000, never, slow));
-    expect((await failureOf(retries.run("it", 2000, never, slow))).message).toContain(
+    await failureOf(retries.run("it", lasting(2000), never, slow));
+    expect((await failureOf(retries.run("it", lasting(2000), never, slow))).message).toContain(
       "did not answer before",
     );
+  });
+
+  test("is put aside only for those in a hurry, if only their time was too short for it", async () => {
+    const clock = new TestClock();
+    const retries = new Retries("https://cache", clock);
+    const cut = new Transient("no whole answer in 4 s", { unreachable: true, hurried: true });
+    const hung = async (): Promise<never> => {
+      clock.advance(4000);
+      throw cut;
+    };
+    const hurry = lasting(2000, true);
+    await failureOf(retries.run("it", hurry, never, hung));
+    const answer = async (): Promise<string> => "answer";
+    expect((await failureOf(retries.run("it", hurry, never, answer))).message).toContain(
+      "did not answer before",
+    );
+    expect(await retries.run("it", lasting(forever), never, answer)).toBe("answer");
+    expect(await retries.run("it", hurry, never, answer)).toBe("answer");
+  });
+
+  test("is not asked by those who waited for their turn meanwhile", async () => {
+    const retries = new Retries("https://cache", new TestClock());
+    let attempts = 0;
+    const hung = async (): Promise<never> => {
+      attempts++;
+      throw refused;
+    };
+    const all = Array.from({ length: 50 }, () => failureOf(retries.run("it", lasting(0), never, hung)));
+    await Promise.all(all);
+    const before = attempts;
+    await Promise.all(
+      Array.from({ length: 50 }, () => failureOf(retries.run("it", lasting(forever), never, hung))),
+    );
+    // Five attempts of those that have a turn, not of all who wait.
+    expect(attempts - before).toBeLessThan(50 * 5);
   });
 
   test.for<[string, Error[], number]>([

@@ -5,7 +5,7 @@ import { createResolver } from "../../src/resolver/resolver.ts";
 import { mapBounded, Slots } from "../../src/resolver/slots.ts";
 import { CacheServer } from "./cache-server.ts";
 import { cacheFiles, pathOf } from "./fake-store.ts";
-import { noLimits, until } from "./fixture.ts";
+import { noLimits, until, warmUp } from "./fixture.ts";
 
 describe("slots", () => {
   test("let so many run at a time, the others in their order, whatever fails", async () => {
@@ -61,6 +61,7 @@ describe("slots", () => {
       limits: noLimits,
     });
     onTestFinished(() => resolver.close());
+    await Promise.all(sources.map(async ({ name }) => warmUp(resolver, name)));
     const closures = Promise.all(sources.map(({ name, root }) => resolver.resolve(name, [root])));
     await until(() => held.length === 256);
     for (let answered = 0; answered < 320; answered++) {

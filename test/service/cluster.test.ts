@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import { FakeApiServer } from "../cluster/fake-api-server.ts";
 import { podWith, ReviewClient, reviewOf } from "../webhook/https-client.ts";
-import { makePair } from "../webhook/running-webhook.ts";
+import { makePair } from "../webhook/made-pair.ts";
 import { hello, until } from "./demo-cache.ts";
 import { makeFiles, run, type RunningService } from "./running-service.ts";
 

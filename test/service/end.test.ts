@@ -4,7 +4,8 @@ import { Agent } from "node:https";
 import { connect, createServer, type Socket } from "node:net";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { podWith, reviewOf } from "../webhook/https-client.ts";
-import { makePair, openTls, type TestPair } from "../webhook/running-webhook.ts";
+import { makePair, type TestPair } from "../webhook/made-pair.ts";
+import { openTls } from "../webhook/running-webhook.ts";
 import { demoSource, DemoCacheServer, hello, nginx, until } from "./demo-cache.ts";
 import { makeFiles, run, runWith } from "./running-service.ts";
 

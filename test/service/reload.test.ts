@@ -1,10 +1,11 @@
 import { once } from "node:events";
+import { rm } from "node:fs/promises";
 import { Agent } from "node:https";
 import { networkInterfaces } from "node:os";
 import { connect } from "node:tls";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { podWith, reviewOf } from "../webhook/https-client.ts";
-import { makePair, type TestPair } from "../webhook/running-webhook.ts";
+import { makePair, type TestPair } from "../webhook/made-pair.ts";
 import { demoSource, demoUrl, DemoCacheServer, hello, nginx, until } from "./demo-cache.ts";
 import { makeFiles, run, type RunningService } from "./running-service.ts";
 
@@ -62,6 +63,24 @@ describe("a configuration that changes", () => {
       allowed: true,
     });
     expect(await running.metric(rejected)).toBe(1);
+  });
+
+  test("stays in force when its file is gone, which is counted", async () => {
+    const files = await makeFiles(first.pair);
+    const running = await run(files, "webhook");
+    const unreadable = 'config_reloads_total{outcome="unreadable"}';
+    expect(await running.metric(unreadable)).toBe(0);
+    await rm(files.configFile);
+    await until(async () => (await running.metric(unreadable)) === 1);
+    expect(running.log.find(({ msg }) => msg.startsWith("configuration unreadable"))).toMatchObject({
+      level: "warn",
+      err: { message: expect.stringContaining(files.configFile) },
+    });
+    expect(await running.client([first.ca]).review(review(hello))).toMatchObject({ allowed: true });
+    await files.writeConfig(files.config({ sources: { back: demoSource(demoUrl) } }));
+    await until(async () => (await running.metric(accepted)) === 1);
+    expect(await running.metric(unreadable)).toBe(1);
+    expect(await running.metric(rejected)).toBe(0);
   });
 
   test("says in the log which parts wait for a restart, until they are as they were", async () => {

@@ -10,7 +10,7 @@ import type { KeyPair } from "../../src/webhook/tls/key-pair.ts";
 import type { Role } from "../../src/service/role.ts";
 import { startService, type Service } from "../../src/service/service.ts";
 import { ReviewClient } from "../webhook/https-client.ts";
-import type { TestPair } from "../webhook/running-webhook.ts";
+import type { TestPair } from "../webhook/made-pair.ts";
 import { demoSource, demoUrl } from "./demo-cache.ts";
 
 /** A line of the log. */

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { NixClosureError } from "../../src/errors.ts";
 import { createAuthority, issueServerCertificate } from "../../src/webhook/tls/authority.ts";
 import { podWith, reviewOf } from "../webhook/https-client.ts";
-import { makePair, type TestPair } from "../webhook/running-webhook.ts";
+import { makePair, type TestPair } from "../webhook/made-pair.ts";
 import { hello, mixed, unknown } from "./demo-cache.ts";
 import { makeFiles, run, runWith, type RunningService } from "./running-service.ts";
 

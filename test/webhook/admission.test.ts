@@ -47,7 +47,8 @@ describe("path types", () => {
   /** The numbers of types asked for, one for each call. */
   function countingAdmission(): { readonly inject: (pod: Pod) => Promise<Pod>; readonly asked: number[] } {
     const asked: number[] = [];
-    const resolver: Pick<Resolver, "resolve" | "pathTypes"> = {
+    const resolver: Pick<Resolver, "known" | "resolve" | "pathTypes"> = {
+      known: () => undefined,
       resolve: async (_source, roots) => demoClosure(...roots),
       pathTypes: async (_source, paths) => {
         asked.push(paths.length);

@@ -37,13 +37,15 @@ function request(changes: Partial<AdmissionRequest> = {}): AdmissionRequest {
 }
 
 /** An Admission that does what it is told, and says how often it was asked and for which namespace. */
-function fakeAdmission(inject: Admission["inject"]): Admission & { readonly asked: (string | undefined)[] } {
+function fakeAdmission(patch: Admission["patch"]): Admission & { readonly asked: (string | undefined)[] } {
   const asked: (string | undefined)[] = [];
   return {
     asked,
-    inject: async (pod, namespace, signal) => {
+    inject: async () => undefined,
+    patchAtOnce: () => undefined,
+    patch: async (pod, namespace, signal) => {
       asked.push(namespace);
-      return inject(pod, namespace, signal);
+      return patch(pod, namespace, signal);
     },
   };
 }
@@ -83,15 +85,16 @@ describe("what is none of our business is let through unchanged", () => {
 
 describe("a Pod that asks for a closure", () => {
   test("gets a JSON patch that applies to what came", async () => {
-    const { response, outcome } = await review(request(), testAdmission());
-    expect(response).toEqual({ uid: "7", allowed: true, patchType: "JSONPatch", patch: expect.any(String) });
+    const { response, patch, outcome } = await review(request(), testAdmission());
+    expect(response).toEqual({ uid: "7", allowed: true });
     expect(outcome).toEqual({ outcome: "injected", reason: "none", volumes: 5 });
-    const operations = JSON.parse(Buffer.from(response.patch!, "base64").toString()) as Operation[];
+    const operations = JSON.parse(Buffer.from(patch!.toString(), "base64").toString()) as Operation[];
     const injected = jsonPatch.applyPatch(structuredClone<Pod>(object), operations, true).newDocument;
     expect(injected.spec.volumes).toHaveLength(5);
 
     const again = await review(request({ object: injected }), testAdmission());
     expect(again.response).toEqual({ uid: "7", allowed: true });
+    expect(again.patch).toBeUndefined();
     expect(again.outcome).toEqual({ outcome: "unchanged", reason: "none", volumes: 5 });
   });
 
@@ -111,7 +114,7 @@ describe("a Pod that asks for a closure", () => {
 
 test("warnings are cut at 256 characters, and say who warns", async () => {
   const warnings = ["short", "x".repeat(256 - "nix-closure: ".length), "y".repeat(1000)];
-  const admission = fakeAdmission(async (pod) => ({ pod, warnings, volumes: 0 }));
+  const admission = fakeAdmission(async () => ({ encoded: undefined, warnings, volumes: 0 }));
   const { response } = await review(request(), admission);
   expect(response.warnings).toEqual([
     "nix-closure: short",

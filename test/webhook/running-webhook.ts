@@ -1,42 +1,17 @@
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
 import type { Agent } from "node:https";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
 import { onTestFinished } from "vitest";
 import { createLogger } from "../../src/log.ts";
 import { createResolver } from "../../src/resolver/resolver.ts";
 import { createAdmission } from "../../src/webhook/admission.ts";
+import type { ConnectionLimits } from "../../src/webhook/connection-limits.ts";
 import type { ReviewOutcome } from "../../src/webhook/review.ts";
 import { createWebhookServer, type WebhookServer } from "../../src/webhook/server.ts";
-import { writeDevelopmentCertificates } from "../../src/webhook/tls/development.ts";
-import { parseKeyPair, type KeyPair } from "../../src/webhook/tls/key-pair.ts";
 import { demoKey, demoUrl } from "../service/demo-cache.ts";
 import { ReviewClient } from "./https-client.ts";
-
-/** A server's key pair, and the certificate of the CA that signed it, PEM. */
-export interface TestPair {
-  readonly pair: KeyPair;
-  readonly ca: string;
-}
-
-/** Makes a key pair with a CA of its own. */
-export async function makePair(): Promise<TestPair> {
-  const directory = await mkdtemp(join(tmpdir(), "nix-closure-webhook-"));
-  try {
-    const files = await writeDevelopmentCertificates(directory, { days: 1, now: new Date() });
-    const pem = {
-      certificatePem: await readFile(files.certificatePath, "utf8"),
-      keyPem: await readFile(files.keyPath, "utf8"),
-    };
-    const pair = parseKeyPair(pem, { certificate: files.certificatePath, key: files.keyPath });
-    return { pair, ca: await readFile(files.caPath, "utf8") };
-  } finally {
-    await rm(directory, { recursive: true });
-  }
-}
+import type { TestPair } from "./made-pair.ts";
 
 export interface RunningWebhook {
   readonly server: WebhookServer;
@@ -55,9 +30,10 @@ export async function startWebhook(
     readonly namespaces?: readonly string[];
     readonly minVersion?: "TLSv1.2" | "TLSv1.3";
     readonly agent?: Agent;
+    readonly limits?: Partial<ConnectionLimits>;
   } = {},
 ): Promise<RunningWebhook> {
-  const { cache = demoUrl, namespaces = ["*"], minVersion = "TLSv1.2", agent } = options;
+  const { cache = demoUrl, namespaces = ["*"], minVersion = "TLSv1.2", agent, limits = {} } = options;
   const resolver = createResolver({
     sources: [{ name: "demo", caches: [cache], publicKeys: [demoKey] }],
     limits: { maxPaths: 100, maxBytes: 2 ** 30 },
@@ -75,13 +51,11 @@ export async function startWebhook(
     admission: () => admission,
     keyPair: pair,
     tls: { minVersion },
+    limits,
     log: createLogger({ level: "silent" }),
     observer: {
-      admissionStarted: () => state.inFlight++,
-      admission: (event) => {
-        state.inFlight--;
-        state.outcomes.push(event);
-      },
+      waiting: (change) => (state.inFlight += change),
+      admission: (event) => state.outcomes.push(event),
     },
   });
   await server.app.listen({ port: 0, host: "127.0.0.1" });

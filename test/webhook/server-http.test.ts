@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { beforeAll, describe, expect, test } from "vitest";
 import { hello } from "../service/demo-cache.ts";
 import { ask, podWith, type ReviewClient, reviewOf } from "./https-client.ts";
-import { makePair, openTls, startWebhook, type RunningWebhook, type TestPair } from "./running-webhook.ts";
+import { makePair, type TestPair } from "./made-pair.ts";
+import { openTls, startWebhook, type RunningWebhook } from "./running-webhook.ts";
 
 let first: TestPair;
 let second: TestPair;

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { hello, mixed, mixedFile, unknown } from "../service/demo-cache.ts";
 import { operationsOf, patched, podWith, reviewOf } from "./https-client.ts";
-import { makePair, startWebhook, type TestPair } from "./running-webhook.ts";
+import { makePair, type TestPair } from "./made-pair.ts";
+import { startWebhook } from "./running-webhook.ts";
 
 let first: TestPair;
 beforeAll(async () => {
@@ -66,7 +67,8 @@ describe("a review", () => {
     const wet = await client.review(reviewOf(pod));
     const dry = await client.review(reviewOf(pod, { dryRun: true }));
     expect(operationsOf(dry).length).toBeGreaterThan(0);
-    expect(dry).toEqual(wet);
+    expect(operationsOf(dry)).toEqual(operationsOf(wet));
+    expect({ ...dry, patch: "" }).toEqual({ ...wet, patch: "" });
   });
 
   test("takes names that mean something to JavaScript for names", async () => {

@@ -1,15 +1,10 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
-import { homedir } from "node:os";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { cacheRoot } from "../../programs/cache.ts";
 
-/** Where everything lies that is made once, outside of the clone. */
-export const cacheDirectory = join(
-  process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
-  "nix-closure",
-  "cluster",
-);
+/** Where everything of the cluster lies that is made once, outside of the clone. */
+export const cacheDirectory = join(cacheRoot, "cluster");
 
 /** Directories that are needed for a moment; `cluster:down` removes what a crash left of them. */
 export const scratchDirectory = join(cacheDirectory, "scratch");
@@ -33,24 +28,4 @@ export async function recipeKey(files: readonly string[], ...values: readonly un
   const hash = createHash("sha256").update(JSON.stringify(values));
   for (const file of files) hash.update(await readFile(new URL(file, import.meta.url)));
   return hash.digest("hex").slice(0, 12);
-}
-
-/**
- * A directory of the cache that is made once: one that was left unfinished is made anew.
- *
- * @param name path below the cache
- * @param make fills an empty directory
- */
-export async function cachedDirectory(
-  name: string,
-  make: (directory: string) => Promise<void>,
-): Promise<string> {
-  const directory = join(cacheDirectory, name);
-  if (existsSync(directory)) return directory;
-  const partial = `${directory}.partial`;
-  await rm(partial, { recursive: true, force: true });
-  await mkdir(partial, { recursive: true });
-  await make(partial);
-  await rename(partial, directory);
-  return directory;
 }

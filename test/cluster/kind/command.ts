@@ -1,18 +1,8 @@
-import { spawn } from "node:child_process";
-import { capture } from "../../../demo/child.ts";
+import * as commands from "../../programs/command.ts";
 import { cacheDirectory } from "./cache.ts";
 
 /** A variable in the environment of everything that is started here, by which `cluster:down` finds what a crash left. */
 export const processMark = "NIX_CLOSURE_CLUSTER";
-
-/** How a command is run. */
-export interface CommandOptions {
-  readonly cwd?: string;
-  /** On top of this process's environment. */
-  readonly env?: Readonly<Record<string, string>>;
-  /** Standard input. */
-  readonly input?: string;
-}
 
 /** The environment of a child process. */
 export function childEnvironment(env: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
@@ -20,40 +10,29 @@ export function childEnvironment(env: Readonly<Record<string, string>> = {}): No
 }
 
 /**
- * Runs a command and returns what it wrote to standard output.
+ * Runs a command with the mark and returns what it wrote to standard output.
  *
  * @throws Error with the end of its output if it fails
  */
 export async function run(
   file: string,
   args: readonly string[],
-  options: CommandOptions = {},
+  options?: commands.CommandOptions,
 ): Promise<string> {
-  const child = spawn(file, args, {
-    cwd: options.cwd,
-    env: childEnvironment(options.env),
-    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-  });
-  child.stdin?.on("error", () => {}).end(options.input);
-  const { code, stdout, stderr, error } = await capture(child);
-  if (code === 0) return stdout;
-  const shown = [file, ...args].join(" ");
-  const end = `${stdout}\n${stderr}`.trim().split("\n").slice(-25).join("\n");
-  throw new Error(
-    `${shown.length > 300 ? `${shown.slice(0, 300)}…` : shown}: ${error?.message ?? `exit code ${code}`}\n${end}`,
-  );
+  return commands.run(file, args, marked(options));
 }
 
-/** Whether a command succeeds. */
+/** Whether a command, run with the mark, succeeds. */
 export async function succeeds(
   file: string,
   args: readonly string[],
-  options?: CommandOptions,
+  options?: commands.CommandOptions,
 ): Promise<boolean> {
-  return run(file, args, options).then(
-    () => true,
-    () => false,
-  );
+  return commands.succeeds(file, args, marked(options));
+}
+
+function marked(options: commands.CommandOptions = {}): commands.CommandOptions {
+  return { ...options, env: { [processMark]: cacheDirectory, ...options.env } };
 }
 
 /**

@@ -1,8 +1,9 @@
 import { cp, mkdir, writeFile, appendFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cacheDirectory, cachedDirectory, recipeKey } from "./cache.ts";
+import { cachedDirectory } from "../../programs/cache.ts";
+import { moduleDirectory } from "../../programs/go-module.ts";
+import { cacheDirectory, recipeKey } from "./cache.ts";
 import { run, runApart } from "./command.ts";
-import { moduleDirectory } from "./go-parts.ts";
 import { debianRelease, moduleVersions } from "./versions.ts";
 
 /** What kind's images/base/Dockerfile installs, less network storage, plus what a minimal Debian lacks for its scripts. */
@@ -14,7 +15,7 @@ const nodePackages = [
 /** Debian for a node, with kind's files and services, and without any part of Kubernetes. */
 export async function makeNodeRootfs(): Promise<string> {
   const key = await recipeKey(["node-rootfs.ts"], debianRelease, moduleVersions.kind);
-  return cachedDirectory(`rootfs-node-${key}`, async (root) => {
+  return cachedDirectory(join(cacheDirectory, `rootfs-node-${key}`), async (root) => {
     await debootstrap(root, nodePackages);
     await addKindFiles(root);
     await runApart(`chroot '${root}' bash -euc '${serviceCleanUp}'`);
@@ -25,7 +26,7 @@ export async function makeNodeRootfs(): Promise<string> {
 export async function makeBaseRootfs(): Promise<string> {
   const packages = ["ca-certificates", "xz-utils", "zstd", "libstdc++6"];
   const key = await recipeKey(["node-rootfs.ts"], debianRelease, packages);
-  return cachedDirectory(`rootfs-base-${key}`, (root) => debootstrap(root, packages));
+  return cachedDirectory(join(cacheDirectory, `rootfs-base-${key}`), (root) => debootstrap(root, packages));
 }
 
 async function debootstrap(root: string, packages: readonly string[]): Promise<void> {

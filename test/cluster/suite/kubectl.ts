@@ -189,9 +189,18 @@ export async function eventsOf(
   return (JSON.parse(text) as { readonly items: readonly KubernetesEvent[] }).items;
 }
 
-/** What a container has written. */
-export function logs(namespace: string, pod: string, ...options: readonly string[]): Promise<string> {
-  return kubectl(["logs", pod, "-n", namespace, ...options]);
+/**
+ * What a container has printed. Its runtime copies that out of a pipe, in its own time: nothing is waited for up to ten
+ * seconds.
+ *
+ * @param pod - A Pod's name, or `job/` and a Job's
+ */
+export async function logs(namespace: string, pod: string, ...options: readonly string[]): Promise<string> {
+  for (let waited = 0; ; waited += 500) {
+    const printed = await kubectl(["logs", pod, "-n", namespace, ...options]);
+    if (printed !== "" || waited >= 10_000) return printed;
+    await delay(500);
+  }
 }
 
 /** Runs a command in a Pod's container and returns what it writes. */

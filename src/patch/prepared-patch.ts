@@ -1,0 +1,142 @@
+import type { Operation } from "fast-json-patch";
+import { LRUCache } from "lru-cache";
+import type { StorePath } from "../nix/store-path.ts";
+import { annotationKeys, isOurs } from "./annotations.ts";
+import { maxObjectBytes } from "./inject.ts";
+import { containerLists, type Container, type Pod } from "./pod.ts";
+import { baseImagePlaceholder } from "./request.ts";
+
+/** A Pod's patch as it is sent. */
+export interface EncodedPatch {
+  /** Base64 of the JSON Patch; undefined: there is nothing to do. */
+  readonly encoded: Buffer | undefined;
+  /** As those of an Injection. */
+  readonly warnings: readonly string[];
+  readonly volumes: number;
+}
+
+/**
+ * Everything that the patch of a Pod depends on, but for its closures, in a fixed order: Pods of one shape have one
+ * patch.
+ */
+export interface Shape {
+  /** The first annotation of ours. */
+  readonly key: string;
+  readonly parts: readonly ShapePart[];
+}
+
+type ShapePart = string | number | boolean | undefined;
+
+/** A patch that was made once. */
+export interface PreparedPatch extends EncodedPatch {
+  readonly encoded: Buffer;
+  readonly shape: Shape;
+  /** The closures that it was made of. */
+  readonly closures: readonly {
+    readonly source: string;
+    readonly roots: readonly StorePath[];
+    readonly version: number;
+  }[];
+}
+
+/** Bytes of base64 that are kept. */
+const maxKept = 16 * 1024 * 1024;
+/** Patches that are kept of Pods whose first annotation of ours is the same. */
+const maxShapes = 8;
+/** What a shape takes, about, with what holds it. */
+const shapeBytes = 1024;
+
+/**
+ * Patches by the shape of their Pods. A Deployment's Pods differ in names, in what they are labelled and in much that no
+ * patch depends on: for all of them the pure patch (injectPod, podOperations) is made, serialised and encoded once.
+ */
+export class PreparedPatches {
+  readonly #patches = new LRUCache<string, readonly PreparedPatch[]>({ maxSize: maxKept });
+
+  /**
+   * The patch of a Pod like one before.
+   *
+   * @param podBytes an upper bound of the Pod's bytes as JSON.
+   * @returns undefined also for one that the patch could bring near the limit of an object.
+   */
+  find(shape: Shape, podBytes: number): PreparedPatch | undefined {
+    for (const patch of this.#patches.get(shape.key) ?? []) {
+      if (!isSame(shape, patch.shape)) continue;
+      // Four characters of base64 hold three bytes of what the Pod grows by.
+      return podBytes + patch.encoded.length <= maxObjectBytes ? patch : undefined;
+    }
+    return undefined;
+  }
+
+  remember(patch: PreparedPatch): void {
+    const { key } = patch.shape;
+    const others = (this.#patches.get(key) ?? []).filter(({ shape }) => !isSame(shape, patch.shape));
+    const patches = [patch, ...others.slice(0, maxShapes - 1)];
+    const size = patches.reduce((sum, { encoded }) => sum + encoded.length + shapeBytes, 0);
+    this.#patches.set(key, patches, { size });
+  }
+}
+
+function isSame({ parts: one }: Shape, { parts: other }: Shape): boolean {
+  if (one.length !== other.length) return false;
+  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false;
+  return true;
+}
+
+/**
+ * Finds the shape of a Pod.
+ *
+ * @param host host part of our registry's references.
+ * @returns undefined for a Pod that asks for nothing, or is not as most are: something in it is ours, or may be.
+ */
+export function shapeOf({ metadata, spec }: Pod, host: string): Shape | undefined {
+  const { annotations } = metadata;
+  const parts: ShapePart[] = [];
+  for (const key in annotations) {
+    if (!isOurs(key)) continue;
+    if (key === annotationKeys.status || key === annotationKeys.system) return undefined;
+    parts.push(annotations[key], key);
+  }
+  const [first] = parts;
+  if (typeof first !== "string" || (spec.os?.name ?? "linux") !== "linux") return undefined;
+  if ((spec.nodeSelector?.["kubernetes.io/os"] ?? "linux") !== "linux") return undefined;
+  for (const { name } of spec.volumes ?? []) if (mayBeOurs(name)) return undefined;
+  parts.push(!spec.volumes);
+  for (const list of containerLists) {
+    const containers = spec[list] ?? [];
+    parts.push(containers.length);
+    for (const container of containers) if (!addContainer(container, host, parts)) return undefined;
+  }
+  return { key: first, parts };
+}
+
+/** @returns false for one that is not as most are. */
+function addContainer(
+  { name, image, imagePullPolicy, env, volumeMounts }: Container,
+  host: string,
+  parts: ShapePart[],
+): boolean {
+  const onBase = image === baseImagePlaceholder;
+  if (!onBase && image && (image.startsWith("nix.closure") || image.startsWith(`${host}/`))) return false;
+  parts.push(name, onBase, onBase && imagePullPolicy === "IfNotPresent", !env);
+  // Of several entries with one name the last one counts.
+  const at = env?.findLastIndex((variable) => variable.name === "PATH") ?? -1;
+  const path = env?.[at];
+  parts.push(at, !path?.["valueFrom"], path?.value ?? "", !volumeMounts, volumeMounts?.length);
+  for (const mount of volumeMounts ?? []) {
+    if (mayBeOurs(mount.name)) return false;
+    parts.push(mount.mountPath);
+  }
+  return true;
+}
+
+/** Whether a volume of that name can be one of ours, or stand in the way of one. */
+function mayBeOurs(volume: string): boolean {
+  return volume.startsWith("nix-");
+}
+
+/** Base64 of a JSON Patch; undefined if there is nothing to do. */
+export function encodePatch(operations: readonly Operation[]): Buffer | undefined {
+  if (operations.length === 0) return undefined;
+  return Buffer.from(Buffer.from(JSON.stringify(operations)).toString("base64"), "latin1");
+}

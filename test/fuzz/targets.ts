@@ -1,0 +1,23 @@
+import type { FuzzTarget } from "./target.ts";
+
+const loaders: Readonly<Record<string, () => Promise<FuzzTarget>>> = {
+  nar: async () => (await import("./targets/nar.ts")).nar,
+  narinfo: async () => (await import("./targets/narinfo.ts")).narInfo,
+  listing: async () => (await import("./targets/listing.ts")).listing,
+  compression: async () => (await import("./targets/compression.ts")).compression,
+  annotations: async () => (await import("./targets/annotations.ts")).annotations,
+  reference: async () => (await import("./targets/reference.ts")).reference,
+  "image-name": async () => (await import("./targets/image-name.ts")).imageName,
+  config: async () => (await import("./targets/config.ts")).config,
+  review: async () => (await import("./targets/review.ts")).review,
+};
+
+/** Every target. */
+export const targetNames: readonly string[] = Object.keys(loaders);
+
+/** A target by its name; its seeds are read and made only now. */
+export async function loadTarget(name: string): Promise<FuzzTarget> {
+  const load = loaders[name];
+  if (load === undefined) throw new Error(`there is no target ${name}: ${targetNames.join(", ")}`);
+  return load();
+}
