@@ -15,6 +15,7 @@ import {
 } from "../plan/image-name.ts";
 import type { NarLocation } from "../resolver/nar-location.ts";
 import type { Resolver } from "../resolver/resolver.ts";
+import { mapBounded } from "../resolver/slots.ts";
 import { baseUser } from "./base-image.ts";
 import type { ImageRecord } from "./image-record.ts";
 
@@ -38,6 +39,9 @@ export interface PlannedPath {
   /** What the content must have beside NarHash: the content addresses that the path is trusted for, without a signature. */
   readonly contentAddresses: readonly string[];
 }
+
+/** Paths whose caches are asked at a time where their NARs are: as many as one cache has connections. */
+export const locatedAtATime = 64;
 
 const labelPrefix = "org.nix-closure";
 
@@ -105,11 +109,10 @@ async function planStore(resolver: Resolver, name: StoreImageName, signal: Abort
     throw closureCheckMismatch(`${repository}:${tag}`, name.check, check);
   }
   const own = await pathsWithVolumes(resolver, name, closure, signal);
-  const paths: PlannedPath[] = [];
-  for (const info of inLayerOrder(closure)) {
+  const paths = await mapBounded(inLayerOrder(closure), locatedAtATime, async (info) => {
     const place = { name: baseName(info.storePath), isMountPoint: own.has(info.storePath) };
-    paths.push(await planOne(resolver, source, info, place, signal));
-  }
+    return planOne(resolver, source, info, place, signal);
+  });
   const today = closureCheck(conversionVersion, closure, decision);
   const rootPaths = closure.roots.toSorted().join(" ");
   return {
@@ -140,7 +143,12 @@ function planBase(name: BaseImageName): LayerPlan {
   };
 }
 
-async function pathsWithVolumes(
+/**
+ * The paths of a store image's closure that have volumes of their own.
+ *
+ * @throws imageNameInvalid, and the resolver's errors
+ */
+export async function pathsWithVolumes(
   resolver: Resolver,
   { source, decision }: StoreImageName,
   closure: Closure,
