@@ -36,7 +36,7 @@ const oldAfter = 5_000;
 /** A place to take a NAR from, and how it is opened. What it gives is the caller's to destroy. */
 export interface NarAttempt {
   readonly location: NarLocation;
-  open(): Promise<Readable>;
+  readonly open: () => Promise<Readable>;
 }
 
 export interface NarsAheadOptions {

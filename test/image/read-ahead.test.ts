@@ -88,27 +88,27 @@ function readAheadOf(plans: Readonly<Record<string, PlanImages | Promise<PlanIma
     state,
     observer,
     closing,
-    setFree(free: boolean): void {
+    setFree: (free: boolean): void => {
       state.free = free;
       wake.resolve();
       wake = Promise.withResolvers();
     },
     /** A client asks, and has its answer at once. */
-    async ask(name: ImageName): Promise<void> {
+    ask: async (name: ImageName): Promise<void> => {
       ahead.asked(name)();
       await turn();
     },
     /** A client asks, and waits until what is returned is called. */
-    async wait(name: ImageName): Promise<() => void> {
+    wait: async (name: ImageName): Promise<() => void> => {
       const answered = ahead.asked(name);
       await turn();
       return answered;
     },
-    async made(name: string): Promise<void> {
+    made: async (name: string): Promise<void> => {
       state.making.get(name)!.resolve();
       await turn();
     },
-    async failed(name: string): Promise<void> {
+    failed: async (name: string): Promise<void> => {
       state.making.get(name)!.reject(new Error("broken"));
       await turn();
     },
