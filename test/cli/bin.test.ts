@@ -78,16 +78,21 @@ describe.each(nodes)("under %s", (_, node = "") => {
       .split("\n")
       .map((line) => JSON.parse(line) as { readonly msg: string; readonly time: string });
 
-  it.each(["SIGTERM", "SIGINT"] as const)("serve ends quickly and well by %s", async (signal) => {
-    const child = await serve();
-    child.kill(signal);
-    const { code, stdout, stderr } = await child.ended;
-    expect([code, stderr]).toEqual([0, ""]);
-    const [ending, ended] = lines(stdout).slice(-2);
-    expect([ending?.msg, ended?.msg]).toEqual(["ending", "ended"]);
-    // The webhook alone goes on for 5 s, until it is out of its Service.
-    expect(Date.parse(ended!.time) - Date.parse(ending!.time)).toBeLessThan(5000);
-  });
+  // By the clock on the wall, of which others on the machine can take their share.
+  it.each(["SIGTERM", "SIGINT"] as const)(
+    "serve ends quickly and well by %s",
+    { retry: 2 },
+    async (signal) => {
+      const child = await serve();
+      child.kill(signal);
+      const { code, stdout, stderr } = await child.ended;
+      expect([code, stderr]).toEqual([0, ""]);
+      const [ending, ended] = lines(stdout).slice(-2);
+      expect([ending?.msg, ended?.msg]).toEqual(["ending", "ended"]);
+      // The webhook alone goes on for 5 s, until it is out of its Service.
+      expect(Date.parse(ended!.time) - Date.parse(ending!.time)).toBeLessThan(5000);
+    },
+  );
 
   it("a terminal's Ctrl-C, which reaches launcher and child alike, is one signal", async () => {
     const child = await serve();
