@@ -11,6 +11,7 @@ export function admissionSettings(config: Config): AdmissionSettings {
     strategy: config.plan.strategy,
     // Two images of this size can be made at once without waiting for each other.
     maxImageBytes: Math.floor(config.registry.blobs.maxBytes / 2),
+    slowStartWarnings: config.plan.warnings ? config.kubelet : undefined,
   };
 }
 

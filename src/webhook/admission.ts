@@ -12,10 +12,12 @@ import {
 } from "../patch/prepared-patch.ts";
 import { readRequest, type ClosureRequest, type PodRequest } from "../patch/request.ts";
 import type { ResolvedClosure } from "../patch/volume-set.ts";
+import { pullBudget, type KubeletLimits } from "../plan/budget.ts";
 import { planClosure, type Strategy } from "../plan/plan.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import { PlannedClosures } from "./planned-closures.ts";
 import { allowsNamespace } from "./policy.ts";
+import { warnOfSlowStart } from "./slow-start-warning.ts";
 
 /** What injection needs of the configuration. */
 export interface AdmissionSettings {
@@ -26,6 +28,8 @@ export interface AdmissionSettings {
   readonly strategy: Strategy;
   /** Half of the registry's blob budget, in bytes. */
   readonly maxImageBytes: number;
+  /** The nodes' kubelets, for which a Pod that starts far slower than it could gets a warning; undefined: none does. */
+  readonly slowStartWarnings?: KubeletLimits | undefined;
 }
 
 /** The one way of a Pod from its annotations to its injected form, behind the server and the command line. */
@@ -108,7 +112,12 @@ export function createAdmission(
       async (closure) => [closure.key, await resolve(pod, request, closure, signal)] as const,
     );
     for (const [key, closure] of await Promise.all(closures)) resolved.set(key, closure);
-    return injectPod(pod, request, resolved, settings.host);
+    const injection = injectPod(pod, request, resolved, settings.host);
+    const kubelet = settings.slowStartWarnings;
+    if (kubelet === undefined) return injection;
+    const plans = [...resolved.values()].map(({ plan }) => plan);
+    // Most Pods have one image of their own; as prepared patches do, the warning leaves the others out of account.
+    return warnOfSlowStart(injection, pod, plans, kubelet, pullBudget(kubelet, 1));
   }
 
   /** Tells closures apart, so that a patch needs not keep its own in memory. */
