@@ -1,6 +1,7 @@
 import { buildCommand } from "@stricli/core";
-import { formatBytes } from "../errors.ts";
-import { planClosure, strategies, typesNeeded, type Plan, type Strategy } from "../plan/plan.ts";
+import { formatBytes, internal } from "../errors.ts";
+import { pullBudget } from "../plan/budget.ts";
+import { planClosures, strategies, typesNeeded, type Plan, type Strategy } from "../plan/plan.ts";
 import { admissionSettings } from "../service/settings.ts";
 import { count, print, type CliContext } from "./context.ts";
 import { configFlag, jsonFlag, rootArguments } from "./flags.ts";
@@ -30,13 +31,16 @@ export const planCommand = buildCommand({
     const { openToolbox, parseRootArguments } = await import("./toolbox.ts");
     await using toolbox = await openToolbox(this, flags.config);
     const { source, roots } = parseRootArguments(words, toolbox.config);
-    const settings = admissionSettings(toolbox.config);
+    const { host, maxImageBytes, maxVolumes, kubelet, ...settings } = admissionSettings(toolbox.config);
     const strategy = flags.strategy ?? settings.strategy;
     const closure = await toolbox.resolver.resolve(source, roots);
-    const types = await toolbox.resolver.pathTypes(source, typesNeeded(closure, strategy));
-    const { host, maxImageBytes } = settings;
-    const profileRoots = new Set([roots[0]]);
-    const plan = planClosure({ source, closure, types, strategy, profileRoots, host, maxImageBytes });
+    const wanted = { source, closure, profileRoots: new Set([roots[0]]) };
+    // Of a Pod with one container, whose image is pulled too.
+    const maxImages = Math.min(pullBudget(kubelet, 1), maxVolumes);
+    const [needed = []] = typesNeeded([wanted], { strategy, maxImages });
+    const types = await toolbox.resolver.pathTypes(source, needed);
+    const [plan] = planClosures([{ ...wanted, types }], { strategy, maxImages, host, maxImageBytes });
+    if (plan === undefined) throw internal("a closure got no plan");
     toolbox.progress.end();
     print(this, flags.json ? `${JSON.stringify(planJson(plan))}\n` : formatPlan(plan));
   },

@@ -44,6 +44,8 @@ export async function startWebhook(
     defaultSource: "demo",
     host: "localhost:5417",
     strategy: "auto",
+    maxVolumes: 48,
+    kubelet: { registryPullQPS: 5, registryBurst: 10 },
     maxImageBytes: 2 ** 30,
   });
   const state = { inFlight: 0, outcomes: [] as ReviewOutcome[] };
