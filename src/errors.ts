@@ -162,12 +162,6 @@ export const closureTooLarge = kind(
 
 // ---- plan ----
 
-export const strategyUnavailable = kind(
-  "STRATEGY_UNAVAILABLE",
-  422,
-  (strategy: string) =>
-    `strategy ${quote(strategy)} is not available in this version; use auto, per-path or bundle`,
-);
 export const tooManyRoots = kind(
   "TOO_MANY_ROOTS",
   422,

@@ -154,15 +154,6 @@ describe("exit code 3: understood and refused", () => {
     }
   });
 
-  test("a strategy that is not there yet", async () => {
-    const args = ["plan", "--config", await configFile(), "--strategy", "packed", hello];
-    expect(await cli(args)).toMatchObject({
-      code: 3,
-      stdout: "",
-      stderr: expect.stringContaining("[STRATEGY_UN"),
-    });
-  });
-
   test("a file in the way of a certificate", async () => {
     const directory = await scratch();
     await writeFile(join(directory, "tls.pem"), "mine");

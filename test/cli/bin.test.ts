@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { version } from "../../src/cli/version.ts";
-import { hello, mixedFile } from "../service/demo-cache.ts";
+import { hello, mixedFile, unknown } from "../service/demo-cache.ts";
 import { podWith } from "../webhook/https-client.ts";
 import { Child, launcher, project, runChild } from "./child-process.ts";
 import { cli, configFile, scratch } from "./fake-process.ts";
@@ -44,7 +44,8 @@ describe.each(nodes)("under %s", (_, node = "") => {
       [["resolve", "--config", config, "--json", hello], 0],
       [["inject", "--config", config, "-f", "-"], 0],
       [["resolve", "--config", config, "--bogus"], 2],
-      [["plan", "--config", config, "--strategy", "packed", hello], 3],
+      [["plan", "--config", config, "--strategy", "packed", hello], 0],
+      [["plan", "--config", config, unknown], 3],
     ];
     await Promise.all(
       calls.map(async ([args, code]) => {

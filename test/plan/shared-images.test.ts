@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { planClosure, type Plan, type Strategy } from "../../src/plan/plan.ts";
+import { planClosures, type Plan, type Strategy } from "../../src/plan/plan.ts";
 import { presentImages } from "../../src/plan/shared-images.ts";
 import { madeClosure, type MadePath } from "../patch/closures.ts";
 
@@ -22,7 +22,8 @@ function plan(root: string, strategy: Strategy, source = "demo"): Plan {
   const closure = { ...all, paths: infos, byPath };
   const profileRoots = new Set(closure.roots);
   const host = "localhost:5417";
-  return planClosure({ source, closure, types, strategy, profileRoots, host, maxImageBytes: 1e6 });
+  const rules = { strategy, maxImages: 8, host, maxImageBytes: 1e6 };
+  return planClosures([{ source, closure, types, profileRoots }], rules)[0]!;
 }
 
 const i = "image";

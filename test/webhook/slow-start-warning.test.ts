@@ -50,8 +50,8 @@ const resolver: Pick<Resolver, "known" | "resolve" | "pathTypes"> = {
     new Map(paths.map((path) => [path, largeTypes.get(path) ?? demoTypes.get(path)!])),
 };
 
-function admissionFor(slowStartWarnings: KubeletLimits | undefined): Admission {
-  return createAdmission(resolver as Resolver, { ...testSettings, slowStartWarnings });
+function admissionFor(kubelet: KubeletLimits, slowStartWarnings = true): Admission {
+  return createAdmission(resolver as Resolver, { ...testSettings, kubelet, slowStartWarnings });
 }
 
 function podOf(root: string, strategy = "per-path"): Pod {
@@ -62,14 +62,16 @@ function podOf(root: string, strategy = "per-path"): Pod {
 }
 
 describe("admission", () => {
-  test.for<[string, KubeletLimits | undefined, root: string, strategy: string, warnings: number]>([
-    ["says nothing unless it is told to", undefined, largeRoot, "per-path", 0],
+  test.for<[string, KubeletLimits, root: string, strategy: string, warnings: number]>([
     ["warns of a slow start", stock, largeRoot, "per-path", 1],
     ["says nothing of few images", stock, largeRoot, "bundle", 0],
     ["says nothing where the kubelet has no limit", tuned, largeRoot, "per-path", 0],
     ["says nothing of a small closure", stock, hello, "per-path", 0],
   ])("%s", async ([, kubelet, root, strategy, warnings]) => {
     const injection = await admissionFor(kubelet).inject(podOf(root, strategy), "default");
+    expect((await admissionFor(kubelet, false).inject(podOf(root, strategy), "default"))!.warnings).toEqual(
+      [],
+    );
     expect(injection!.warnings).toEqual(
       warnings === 0 ? [] : [expect.stringMatching(/^the Pod's 60 image volumes .* they are 8, /)],
     );
