@@ -103,7 +103,6 @@ export class LayerMaker {
 
   async #part(path: PlannedPath, source: string): Promise<LayerPart> {
     const { info, name, contentAddresses } = path;
-    if (path.isMountPoint) return { type: "directory", name };
     const { resolver, signal } = this.#options;
     const { storePath } = info;
     const locations = await locate(resolver, source, info, signal);
@@ -115,8 +114,7 @@ export class LayerMaker {
   }
 
   #bytesAtFirst({ paths }: LayerPlan): number {
-    const converted = paths.filter(({ isMountPoint }) => !isMountPoint);
-    const bytes = converted.reduce((total, { info }) => total + info.narSize, 0);
+    const bytes = paths.reduce((total, { info }) => total + info.narSize, 0);
     const likely = Math.ceil(bytes * margin.factor) + margin.bytes + paths.length * margin.bytesForEachPath;
     // The margin alone is no reason to refuse it.
     return Math.max(bytes, Math.min(likely, this.#options.store.budget.maxBytes));
