@@ -104,13 +104,11 @@ async function planStore(resolver: Resolver, name: StoreImageName, signal: Abort
     throw closureCheckMismatch(`${repository}:${tag}`, name.check, check);
   }
   const own = await pathsWithVolumes(resolver, name, closure, signal);
+  const ordered = inLayerOrder(closure);
+  const mounted = ordered.filter(({ storePath }) => own.has(storePath));
   const paths: PlannedPath[] = [];
-  const mounted: string[] = [];
-  for (const info of inLayerOrder(closure)) {
-    const base = baseName(info.storePath);
-    if (own.has(info.storePath)) mounted.push(base);
-    else paths.push(await planOne(resolver, source, info, base, signal));
-  }
+  for (const info of ordered.filter(({ storePath }) => !own.has(storePath)))
+    paths.push(await planOne(resolver, source, info, baseName(info.storePath), signal));
   const today = closureCheck(conversionVersion, closure, decision);
   const rootPaths = closure.roots.toSorted().join(" ");
   return {
@@ -119,7 +117,9 @@ async function planStore(resolver: Resolver, name: StoreImageName, signal: Abort
     image: {
       ...formatImageName({ ...name, version: conversionVersion, check: today }),
       layerKey: storeLayerKey(paths),
-      ...(mounted.length > 0 && { mountPoints: mountPoints(mounted) }),
+      ...(mounted.length > 0 && {
+        mountPoints: mountPoints(mounted.map(({ storePath }) => baseName(storePath))),
+      }),
       labels: { [`${labelPrefix}.roots`]: rootPaths, [`${labelPrefix}.decision`]: decision },
       createdBy: createdBy(rootPaths),
     },
