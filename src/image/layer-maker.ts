@@ -110,7 +110,7 @@ export class LayerMaker {
       // All have it with another hash now: what was resolved is out of date.
       throw new ConversionFailure(narMissing(storePath, `source ${source}`), [storePath]);
     }
-    return { type: "nar", name, storePath, locations, contentAddresses };
+    return { name, storePath, locations, contentAddresses };
   }
 
   #bytesAtFirst({ paths }: LayerPlan): number {

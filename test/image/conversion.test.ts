@@ -269,7 +269,7 @@ describe("a decompression program", () => {
     });
     onTestFinished(() => pool.destroy());
     const { port2: port } = new MessageChannel();
-    const part = { type: "nar", name: "", storePath: app, locations, contentAddresses: [] } as const;
+    const part = { name: "", storePath: app, locations, contentAddresses: [] } as const;
     const task = { file: join(await temporaryDirectory(), "layer"), parts: [part], programs: { xz: path } };
     const abort = new AbortController();
     const run = pool.run({ ...task, granted: 2 ** 30, port }, { transferList: [port], signal: abort.signal });
