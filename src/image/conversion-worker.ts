@@ -22,9 +22,6 @@ import { decompress } from "../compression/decompress.ts";
 import { diskError } from "./disk-error.ts";
 import { addNar, type LayerPart } from "./layer.ts";
 import { type Layer, LayerWriter } from "./layer-writer.ts";
-import { directoryEntry } from "./nar-to-tar.ts";
-
-type NarPart = Extract<LayerPart, { type: "nar" }>;
 
 /** Makes one layer. */
 export async function convert(task: ConversionTask): Promise<ConversionResult> {
@@ -59,12 +56,7 @@ async function writeLayer(
 ): Promise<Layer> {
   for (const part of task.parts) {
     signal.throwIfAborted();
-    if (part.type === "directory") {
-      writer.put(directoryEntry(Buffer.from(part.name)));
-      await writer.drain();
-    } else {
-      await addFromAnyCache(writer, part, task, signal, missing);
-    }
+    await addFromAnyCache(writer, part, task, signal, missing);
   }
   return writer.finish();
 }
@@ -72,7 +64,7 @@ async function writeLayer(
 /** Tries one location after the other; what a failed one has left is taken back. */
 async function addFromAnyCache(
   writer: LayerWriter,
-  part: NarPart,
+  part: LayerPart,
   task: ConversionTask,
   signal: AbortSignal,
   missing: StorePath[],
@@ -100,7 +92,7 @@ async function addFromAnyCache(
 
 async function addFrom(
   writer: LayerWriter,
-  part: NarPart,
+  part: LayerPart,
   location: NarLocation,
   { programs, narLimits }: ConversionTask,
   signal: AbortSignal,

@@ -20,6 +20,7 @@ import type { Images, OpenBlob } from "./images.ts";
 import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
 import { LayerMaker } from "./layer-maker.ts";
 import { planLayer } from "./layer-plan.ts";
+import { mountPointsTar } from "./mount-points.ts";
 
 export interface ImageServerOptions {
   readonly resolver: Resolver;
@@ -92,6 +93,9 @@ export class ImageServer implements Images {
     const { catalog } = this.#store;
     const config = catalog.document(repository, digest, "config");
     if (config !== undefined) return openBytes(config);
+    const mountPoints = catalog.mountPoints(repository, digest);
+    if (mountPoints !== undefined)
+      return openBytes({ bytes: mountPointsTar(mountPoints.names), mediaType: mediaTypes.layerTar });
     const image = catalog.imageWithLayer(repository, digest);
     if (image === undefined) return undefined;
     await this.#store.touch(image);
@@ -179,7 +183,7 @@ export class ImageServer implements Images {
   }
 }
 
-function openBytes({ bytes, mediaType }: Document): OpenBlob {
+function openBytes({ bytes, mediaType }: Pick<Document, "bytes" | "mediaType">): OpenBlob {
   return {
     size: bytes.length,
     mediaType,
