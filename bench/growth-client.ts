@@ -11,8 +11,8 @@ import { syntheticGraph } from "./synthetic-graph.ts";
 /** A closure in Pods with so many containers. */
 export interface GrowthCase {
   readonly paths: number;
-  /** `auto` is what is asked for without a word: a volume for each path, of which a Pod has up to 200. */
-  readonly strategy: "auto" | "bundle";
+  /** `per-path`: a volume for each path, of which a Pod has up to 200. */
+  readonly strategy: "per-path" | "bundle";
   readonly containers: number;
 }
 
@@ -27,7 +27,7 @@ function parseCase(text: string): GrowthCase {
   const [paths, strategy, containers] = text.split(":");
   return {
     paths: Number(paths),
-    strategy: strategy === "bundle" ? "bundle" : "auto",
+    strategy: strategy === "bundle" ? "bundle" : "per-path",
     containers: Number(containers),
   };
 }
@@ -38,7 +38,7 @@ const makeServer = await reviewServers(cache);
 async function sample(growthCase: GrowthCase): Promise<GrowthSample> {
   const { root } = syntheticGraph(growthCase.paths);
   const { containers, strategy } = growthCase;
-  const request: PodRequest = { root, containers, ...(strategy === "bundle" ? { strategy } : {}) };
+  const request: PodRequest = { root, containers, strategy };
   const reviews = podReviews(request, 100);
   const review = (index: number): string => reviews[index % reviews.length] ?? "";
   const cold: number[] = [];

@@ -3,7 +3,7 @@ import type { Pod } from "../src/patch/pod.ts";
 /** What the Pods of a review ask for. */
 export interface PodRequest {
   readonly root: string;
-  readonly strategy?: "bundle";
+  readonly strategy?: "per-path" | "bundle";
   /** How many containers; 1 without it. */
   readonly containers?: number;
 }

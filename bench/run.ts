@@ -7,7 +7,7 @@ import { isReached, type Figure } from "./figure.ts";
 import { formatBound, formatNumber, resultsOf } from "./results.ts";
 
 /** In the order of docs/performance.md. */
-export const figureNames = ["walk", "conversion", "admission", "registry", "growth"] as const;
+export const figureNames = ["walk", "conversion", "admission", "registry", "growth", "packing"] as const;
 export type FigureName = (typeof figureNames)[number];
 
 /** What the module of a figure exports. */

@@ -31,6 +31,8 @@ export async function writeDemoConfiguration(file: string, options: DemoConfigur
         reference: `localhost:${ports.registry}`,
         blobs: { directory: blobs, maxBytes: "1Gi" },
       },
+      // Who pulls here is no kubelet.
+      kubelet: { registryPullQPS: 0 },
       webhook: {
         listen: `127.0.0.1:${ports.webhook}`,
         certFile: certificates.certificatePath,

@@ -46,10 +46,13 @@ export async function pullImages(
   await Promise.allSettled(workers);
   await Promise.all(workers);
 
-  const rows = wanted.map(({ reference, mountPath }) => {
-    const image = pulled.get(reference);
-    return [formatBytes(image?.layerSize ?? 0), shortDigest(image?.layerDigest ?? ""), shortPath(mountPath)];
-  });
+  const rows = wanted.flatMap(({ reference, mountPath }) =>
+    (pulled.get(reference)?.layers ?? []).map(({ size, digest }) => [
+      formatBytes(size),
+      shortDigest(digest),
+      shortPath(mountPath),
+    ]),
+  );
   for (const line of table([["bytes", "layer", "mounted at"], ...rows], [0])) output.line(line);
   const bytes = formatBytes([...pulled.values()].reduce((sum, image) => sum + image.totalSize, 0));
   const took = duration(performance.now() - started);

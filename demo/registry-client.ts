@@ -12,17 +12,23 @@ import { pipeline } from "node:stream/promises";
 /** An image that was pulled and checked. */
 export interface PulledImage {
   readonly reference: string;
-  /** Its tar file, not compressed. */
-  readonly layerFile: string;
-  readonly layerDigest: string;
-  /** Bytes of the layer. */
-  readonly layerSize: number;
-  /** Bytes of all its documents and the layer. */
+  /** The lowest first. */
+  readonly layers: readonly PulledLayer[];
+  /** Bytes of all its documents and layers. */
   readonly totalSize: number;
   /** `User` of the image's config. */
   readonly user: string | undefined;
   /** `Env` of the image's config, `NAME=value` each. */
   readonly env: readonly string[];
+}
+
+/** A layer of an image that was pulled. */
+export interface PulledLayer {
+  /** Its tar file, not compressed. */
+  readonly file: string;
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
 }
 
 export interface PullOptions {
@@ -64,7 +70,7 @@ interface Config {
 
 /**
  * Pulls an image by tag over plain HTTP, as containerd does from localhost, and checks each digest, size and media type
- * on the way, and that the config says this architecture and the layer's digest.
+ * on the way, and that the config says this architecture and the layers' digests.
  *
  * @throws Error naming the reference and what is wrong
  */
@@ -101,10 +107,9 @@ async function pull(
   expect("media type in the index", found.mediaType, mediaTypes.manifest);
 
   const manifest = (await getJson(`${base}/manifests/${found.digest}`, found, signal)) as Manifest;
-  const [layer, ...more] = manifest.layers;
-  if (layer === undefined || more.length > 0) throw new Error(`${manifest.layers.length} layers, not one`);
+  if (manifest.layers.length === 0) throw new Error("no layers");
   expect("the config's media type", manifest.config.mediaType, mediaTypes.config);
-  expect("the layer's media type", layer.mediaType, mediaTypes.layer);
+  for (const { mediaType } of manifest.layers) expect("the layer's media type", mediaType, mediaTypes.layer);
 
   const config = (await getJson(
     `${base}/blobs/${manifest.config.digest}`,
@@ -112,16 +117,20 @@ async function pull(
     signal,
   )) as Config;
   expect("the config's platform", `${config.os}/${config.architecture}`, `linux/${architecture}`);
-  expect("diffIDs", config.rootfs.diff_ids.join(), layer.digest);
+  expect("diffIDs", config.rootfs.diff_ids.join(), manifest.layers.map(({ digest }) => digest).join());
 
-  const layerFile = join(directory, `${name.replaceAll(/[^0-9a-z]/g, "-")}.tar`);
-  await getFile(`${base}/blobs/${layer.digest}`, layer, layerFile, signal);
+  const layers: PulledLayer[] = [];
+  for (const [number, layer] of manifest.layers.entries()) {
+    const { digest, size } = layer;
+    const file = join(directory, `${name.replaceAll(/[^0-9a-z]/g, "-")}-${number}.tar`);
+    await getFile(`${base}/blobs/${digest}`, layer, file, signal);
+    layers.push({ file, digest, size });
+  }
+  const documents = [indexDescriptor, found, manifest.config];
   return {
     reference,
-    layerFile,
-    layerDigest: layer.digest,
-    layerSize: layer.size,
-    totalSize: indexDescriptor.size + found.size + manifest.config.size + layer.size,
+    layers,
+    totalSize: [...documents, ...layers].reduce((total, { size }) => total + size, 0),
     user: config.config?.User,
     env: config.config?.Env ?? [],
   };

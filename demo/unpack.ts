@@ -21,7 +21,7 @@ export async function unpackImages(
   const unpack = async (reference: string, directory: string): Promise<void> => {
     const image = images.get(reference);
     if (image === undefined) throw new Error(`${reference} was not pulled`);
-    await extract(image.layerFile, directory, signal);
+    for (const { file } of image.layers) await extract(file, directory, signal);
   };
   await mkdir(root, { recursive: true });
   await unpack(container.base, root);

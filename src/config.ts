@@ -55,6 +55,7 @@ const ConfigFile = Type.Object(
           maxVolumes: Type.Optional(Type.Integer({ minimum: 1, maximum: 200 })),
           maxPaths: Type.Optional(Type.Integer({ minimum: 1, maximum: 3844 })),
           maxBytes: Type.Optional(Size),
+          warnings: Type.Optional(Type.Boolean()),
         },
         closed,
       ),
@@ -140,6 +141,8 @@ export interface Config {
     readonly maxVolumes: number;
     readonly maxPaths: number;
     readonly maxBytes: number;
+    /** Whether a Pod whose plan is estimated to start far slower than it could gets a warning. */
+    readonly warnings: boolean;
   };
   readonly webhook: {
     readonly listen: ListenAddress;
@@ -239,6 +242,7 @@ function complete(file: ConfigFile, problems: string[]): Config {
       maxVolumes: plan?.maxVolumes ?? 48,
       maxPaths: plan?.maxPaths ?? 2000,
       maxBytes: size(plan?.maxBytes ?? "20Gi", "plan.maxBytes", problems),
+      warnings: plan?.warnings ?? false,
     },
     webhook: {
       listen: address(webhook?.listen ?? ":10250", "webhook.listen", problems),

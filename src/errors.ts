@@ -10,7 +10,7 @@ import { listed, quote } from "./wording.ts";
 
 export * from "./configuration-errors.ts";
 export { type ErrorFactory, type ErrorKind, errorKinds, NixClosureError } from "./error-kind.ts";
-export { formatBytes, maxListed, nearest, quote } from "./wording.ts";
+export { formatBytes, maxListed, nearest, nearestWords, quote } from "./wording.ts";
 
 /** An unexpected value as a NixClosureError; a bug of ours, or of a library, ends up as INTERNAL. */
 export function toNixClosureError(error: unknown): NixClosureError {
@@ -162,12 +162,6 @@ export const closureTooLarge = kind(
 
 // ---- plan ----
 
-export const strategyUnavailable = kind(
-  "STRATEGY_UNAVAILABLE",
-  422,
-  (strategy: string) =>
-    `strategy ${quote(strategy)} is not available in this version; use auto, per-path or bundle`,
-);
 export const tooManyRoots = kind(
   "TOO_MANY_ROOTS",
   422,
@@ -208,6 +202,19 @@ export const closureCheckMismatch = kind(
   409,
   (name: string, wanted: string, found: string) =>
     `${name} was planned for a closure with check ${wanted}, this registry resolves one with ${found}; do its source and the webhook's differ?`,
+);
+
+export const pathNotInClosure = kind(
+  "PATH_NOT_IN_CLOSURE",
+  404,
+  (text: string, roots: readonly string[], near: readonly string[]) =>
+    `${quote(text)} is not in the closure of ${listed(roots)}, so it has no volume; did you mean ${listed(near, " or ")}?`,
+);
+export const pathAmbiguous = kind(
+  "PATH_AMBIGUOUS",
+  400,
+  (text: string, paths: readonly string[]) =>
+    `${quote(text)} can be each of ${paths.length} paths of the closure: ${listed(paths)}; write one of them`,
 );
 
 // ---- patch ----

@@ -31,14 +31,17 @@ export function formatBytes(bytes: number): string {
 
 /** The known word with the smallest edit distance (Levenshtein) to a word, or to its first 100 characters; the first of several. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
+  return nearestWords(word, known, 1)[0];
+}
+
+/** The known words nearest to a word, as {@link nearest} has it, the nearest first, at most so many. */
+export function nearestWords(word: string, known: readonly string[], most: number): readonly string[] {
   const start = word.slice(0, 100);
-  let best: string | undefined;
-  let bestDistance = Infinity;
-  for (const candidate of known) {
-    const distance = editDistance(start, candidate);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
+  return known
+    .map((candidate) => ({ candidate, distance: editDistance(start, candidate) }))
+    .toSorted((a, b) => a.distance - b.distance)
+    .slice(0, most)
+    .map(({ candidate }) => candidate);
 }
 
 function editDistance(a: string, b: string): number {

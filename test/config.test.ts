@@ -24,7 +24,7 @@ const defaults: Config = {
     blobs: { directory: "/var/lib/nix-closure", maxBytes: 20 * gibibyte },
   },
   kubelet: { registryPullQPS: 5, registryBurst: 10 },
-  plan: { strategy: "auto", maxVolumes: 48, maxPaths: 2000, maxBytes: 20 * gibibyte },
+  plan: { strategy: "auto", maxVolumes: 48, maxPaths: 2000, maxBytes: 20 * gibibyte, warnings: false },
   webhook: {
     listen: { host: "::", port: 10250 },
     certificate: { certFile: "certs/tls.pem", keyFile: "certs/tls.key" },
@@ -68,7 +68,7 @@ registry:
   reference: registry.example.com
   blobs: { directory: /blobs, maxBytes: 1.5Gi }
 kubelet: { registryPullQPS: 0, registryBurst: 1 }
-plan: { strategy: bundle, maxVolumes: 200, maxPaths: 3844, maxBytes: 1048576 }
+plan: { strategy: bundle, maxVolumes: 200, maxPaths: 3844, maxBytes: 1048576, warnings: true }
 webhook: { listen: "0.0.0.0:443", certFile: a, keyFile: b, minTLSVersion: "1.3" }
 admin: { listen: ":0" }
 log: { level: debug }
@@ -92,7 +92,7 @@ log: { level: debug }
         blobs: { directory: "/blobs", maxBytes: 1.5 * gibibyte },
       },
       kubelet: { registryPullQPS: 0, registryBurst: 1 },
-      plan: { strategy: "bundle", maxVolumes: 200, maxPaths: 3844, maxBytes: 1_048_576 },
+      plan: { strategy: "bundle", maxVolumes: 200, maxPaths: 3844, maxBytes: 1_048_576, warnings: true },
       webhook: {
         listen: { host: "0.0.0.0", port: 443 },
         certificate: { certFile: "a", keyFile: "b" },
@@ -222,6 +222,7 @@ describe("problems", () => {
     ["plan: {maxVolumes: 0}", "plan.maxVolumes must be >= 1"],
     ["plan: {maxVolumes: 201}", "plan.maxVolumes must be <= 200"],
     ["plan: {maxPaths: 3845}", "plan.maxPaths must be <= 3844"],
+    ["plan: {warnings: sometimes}", "plan.warnings must be boolean"],
     ["plan: {maxPaths: 1.5}", "plan.maxPaths must be integer"],
     ["kubelet: {registryPullQPS: -1}", "kubelet.registryPullQPS must be >= 0"],
     ["kubelet: {registryBurst: 0}", "kubelet.registryBurst must be >= 1"],

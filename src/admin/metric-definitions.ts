@@ -104,6 +104,12 @@ export function defineMetrics(registry: Registry) {
       conversionBuckets,
       ["kind"],
     ),
+    registryHold: histogram(
+      "registry_hold_seconds",
+      "Time that requests for a tag were held so that the kubelet stays below its own limit of pulls.",
+      conversionBuckets,
+      [],
+    ),
     registryBytes: counter("registry_bytes_total", "Bytes that the registry sent in bodies.", ["kind"]),
 
     certificateNotAfter: gauge(

@@ -62,6 +62,8 @@ export interface RegistryMetrics {
     readonly bytes: number;
     readonly seconds: number;
   }): void;
+  /** A request for a tag had its turn after so many seconds. */
+  held(seconds: number): void;
 }
 
 /** `unreadable`: the files could not be read; what was in force stays. */
@@ -152,6 +154,7 @@ export function createMetrics(version: string): Metrics {
         set.registryRequestDuration.observe({ kind }, seconds);
         set.registryBytes.inc({ kind }, bytes);
       },
+      held: (seconds) => set.registryHold.observe(seconds),
     },
     reload: {
       certificate: ({ notAfter }) => set.certificateNotAfter.set(notAfter.getTime() / 1000),

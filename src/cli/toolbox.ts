@@ -63,9 +63,7 @@ export async function openToolbox(context: CliContext, file: string | undefined)
  */
 export function parseRootArguments(words: readonly string[], config: Config): Roots {
   const errors: NixClosureError[] = [];
-  const value = words
-    .map((word) => word.replace(/^([a-z0-9-]+:)?([0-9a-z]{32}-)/, "$1/nix/store/$2"))
-    .join(" ");
+  const value = words.join(" ").replace(/(^|[\s,:])(?=[0-9a-z]{32}-)/g, "$1/nix/store/");
   const known = { sources: config.sources.map((source) => source.name), defaultSource: config.defaultSource };
   const roots = parseRoots("argument", value, known, errors);
   const [first, ...more] = errors;

@@ -78,6 +78,7 @@ async function* gathered(stream: Readable): AsyncGenerator<Uint8Array, void, und
   // It is awaited below, unless the reader stops early.
   end.catch(() => undefined);
   stream.on("data", (chunk: Uint8Array<ArrayBuffer>) => {
+    if (filled + chunk.length > filling.length) filling = enlarged(filling, filled + chunk.length);
     filling.set(chunk, filled);
     filled += chunk.length;
     free(chunk);
@@ -94,6 +95,16 @@ async function* gathered(stream: Readable): AsyncGenerator<Uint8Array, void, und
     yield ready;
   }
   await end;
+}
+
+/**
+ * A buffer with more room. When a program ends, Node.js has its output flow, whoever has paused it (flushStdio in
+ * lib/internal/child_process.js): what is left in the pipe then comes at once.
+ */
+function enlarged(buffer: Buffer<ArrayBuffer>, size: number): Buffer<ArrayBuffer> {
+  const larger = Buffer.allocUnsafeSlow(size + maxRead);
+  larger.set(buffer);
+  return larger;
 }
 
 /** Gives a chunk's memory back, unless it is a part of something that others may hold. */

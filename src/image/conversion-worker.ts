@@ -22,10 +22,9 @@ import {
 } from "./conversion-task.ts";
 import { decompress } from "../compression/decompress.ts";
 import { diskError } from "./disk-error.ts";
-import { addNar } from "./layer.ts";
+import { addNar, type LayerPart } from "./layer.ts";
 import { type Layer, LayerWriter } from "./layer-writer.ts";
-import { directoryEntry } from "./nar-to-tar.ts";
-import { type NarAttempt, type NarPart, NarsAhead } from "./nars-ahead.ts";
+import { type NarAttempt, NarsAhead } from "./nars-ahead.ts";
 
 /** Makes one layer. */
 export async function convert(task: ConversionTask): Promise<ConversionResult> {
@@ -61,17 +60,11 @@ async function writeLayer(
   const { parts, narLimits } = task;
   const open = (location: NarLocation, until: AbortSignal): Promise<Readable> =>
     openNar(location, until, narLimits);
-  const nars = parts.filter((part) => part.type === "nar");
-  const ahead = new NarsAhead(nars, { open, signal, clock: systemClock });
+  const ahead = new NarsAhead(parts, { open, signal, clock: systemClock });
   try {
     for (const part of parts) {
       signal.throwIfAborted();
-      if (part.type === "directory") {
-        writer.put(directoryEntry(Buffer.from(part.name)));
-        await writer.drain();
-      } else {
-        await addFromAnyCache(writer, part, { task, ahead, signal, missing });
-      }
+      await addFromAnyCache(writer, part, { task, ahead, signal, missing });
     }
   } finally {
     ahead.close();
@@ -87,7 +80,7 @@ interface Conversion {
 }
 
 /** Tries one location after the other; what a failed one has left is taken back. */
-async function addFromAnyCache(writer: LayerWriter, part: NarPart, conversion: Conversion): Promise<void> {
+async function addFromAnyCache(writer: LayerWriter, part: LayerPart, conversion: Conversion): Promise<void> {
   const { ahead, signal, missing } = conversion;
   const start = await writer.checkpoint();
   const errors: NixClosureError[] = [];
@@ -112,7 +105,7 @@ async function addFromAnyCache(writer: LayerWriter, part: NarPart, conversion: C
 
 async function addFrom(
   writer: LayerWriter,
-  part: NarPart,
+  part: LayerPart,
   { location, open }: NarAttempt,
   { task, signal }: Conversion,
 ): Promise<void> {

@@ -4,9 +4,13 @@ import type { Document } from "../oci/documents.ts";
 import { imageDocuments } from "./image-documents.ts";
 import type { ImageRecord } from "./image-record.ts";
 import type { Layer } from "./layer-writer.ts";
+import type { MountPoints } from "./mount-points.ts";
 
 /** What of an image has a digest. */
-type Piece = "index" | "manifest" | "config" | "layer";
+type Piece = "index" | "manifest" | "config" | "layer" | "mount points";
+
+/** Mount points that outlive their records; a few kilobytes each. */
+const maxDropped = 100;
 
 /** All records that are known, by everything that they are asked for by. */
 export class ImageCatalog {
@@ -16,6 +20,11 @@ export class ImageCatalog {
   readonly #byLayer = new Map<Digest, Set<ImageRecord>>();
   /** By repository and digest; of images with the same piece, any. */
   readonly #pieces = new Map<string, Map<ImageRecord, Piece>>();
+  /**
+   * By repository and digest, of the records that were dropped last. A client may read the layer below first; when it has
+   * it, that may give way to another at once, and the client still comes for these.
+   */
+  readonly #dropped = new Map<string, MountPoints>();
 
   get(repository: string, tag: string): ImageRecord | undefined {
     return this.#records.get(repository)?.get(tag);
@@ -53,7 +62,7 @@ export class ImageCatalog {
   }
 
   drop(record: ImageRecord): void {
-    const { repository, tag, layerKey, layer } = record;
+    const { repository, tag, layerKey, layer, mountPoints } = record;
     const ofRepository = this.#records.get(repository);
     if (ofRepository?.get(tag) !== record) return;
     ofRepository.delete(tag);
@@ -61,6 +70,7 @@ export class ImageCatalog {
     removeFrom(this.#byLayerKey, layerKey, record);
     removeFrom(this.#byLayer, layer.digest, record);
     for (const [digest] of piecesOf(record)) removeFrom(this.#pieces, pieceKey(repository, digest), record);
+    if (mountPoints !== undefined) this.#keepDropped(pieceKey(repository, mountPoints.digest), mountPoints);
   }
 
   /** The layer that was made from the same. */
@@ -75,12 +85,22 @@ export class ImageCatalog {
   }
 
   /** The index, manifest or config of a repository's images with this digest. */
-  document(repository: string, digest: Digest, piece: Exclude<Piece, "layer">): Document | undefined {
+  document(
+    repository: string,
+    digest: Digest,
+    piece: Exclude<Piece, "layer" | "mount points">,
+  ): Document | undefined {
     const record = this.#find(repository, digest, piece);
     if (record === undefined) return undefined;
     const { index, manifests, configs } = imageDocuments(record);
     const candidates = { index: [index], manifest: manifests, config: configs }[piece];
     return candidates.find((document) => document.digest === digest);
+  }
+
+  /** The mount points of a repository's images with this digest. */
+  mountPoints(repository: string, digest: Digest): MountPoints | undefined {
+    const record = this.#find(repository, digest, "mount points");
+    return record?.mountPoints ?? this.#dropped.get(pieceKey(repository, digest));
   }
 
   /** An image of a repository with this layer. */
@@ -94,6 +114,13 @@ export class ImageCatalog {
     }
     return undefined;
   }
+
+  #keepDropped(key: string, mountPoints: MountPoints): void {
+    this.#dropped.delete(key);
+    this.#dropped.set(key, mountPoints);
+    const [oldest] = this.#dropped.keys();
+    if (this.#dropped.size > maxDropped && oldest !== undefined) this.#dropped.delete(oldest);
+  }
 }
 
 function* piecesOf(record: ImageRecord): Generator<readonly [Digest, Piece], void, undefined> {
@@ -102,6 +129,7 @@ function* piecesOf(record: ImageRecord): Generator<readonly [Digest, Piece], voi
   for (const { digest } of manifests) yield [digest, "manifest"];
   for (const { digest } of configs) yield [digest, "config"];
   yield [record.layer.digest, "layer"];
+  if (record.mountPoints !== undefined) yield [record.mountPoints.digest, "mount points"];
 }
 
 function pieceKey(repository: string, digest: Digest): string {

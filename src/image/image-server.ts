@@ -26,6 +26,7 @@ import type { Images, OpenBlob } from "./images.ts";
 import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
 import { LayerMaker } from "./layer-maker.ts";
 import { planLayer } from "./layer-plan.ts";
+import { mountPointsTar } from "./mount-points.ts";
 import { imagesBesideStoreImage, imagesOfRoot } from "./plan-images.ts";
 import { ReadAhead, type ReadAheadWork } from "./read-ahead.ts";
 
@@ -122,6 +123,9 @@ export class ImageServer implements Images {
     const { catalog } = this.#store;
     const config = catalog.document(repository, digest, "config");
     if (config !== undefined) return openBytes(config);
+    const mountPoints = catalog.mountPoints(repository, digest);
+    if (mountPoints !== undefined)
+      return openBytes({ bytes: mountPointsTar(mountPoints.names), mediaType: mediaTypes.layerTar });
     const image = catalog.imageWithLayer(repository, digest);
     if (image === undefined) return undefined;
     await this.#store.touch(image);
@@ -233,7 +237,7 @@ export class ImageServer implements Images {
   }
 }
 
-function openBytes({ bytes, mediaType }: Document): OpenBlob {
+function openBytes({ bytes, mediaType }: Pick<Document, "bytes" | "mediaType">): OpenBlob {
   return {
     size: bytes.length,
     mediaType,

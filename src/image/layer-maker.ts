@@ -105,7 +105,6 @@ export class LayerMaker {
 
   async #part(path: PlannedPath, source: string): Promise<LayerPart> {
     const { info, name, contentAddresses } = path;
-    if (path.isMountPoint) return { type: "directory", name };
     const { resolver, signal } = this.#options;
     const { storePath } = info;
     const locations = await locate(resolver, source, info, signal);
@@ -113,12 +112,11 @@ export class LayerMaker {
       // All have it with another hash now: what was resolved is out of date.
       throw new ConversionFailure(narMissing(storePath, `source ${source}`), [storePath]);
     }
-    return { type: "nar", name, storePath, locations, contentAddresses };
+    return { name, storePath, locations, contentAddresses };
   }
 
   #bytesAtFirst({ paths }: LayerPlan): number {
-    const converted = paths.filter(({ isMountPoint }) => !isMountPoint);
-    const bytes = converted.reduce((total, { info }) => total + info.narSize, 0);
+    const bytes = paths.reduce((total, { info }) => total + info.narSize, 0);
     const likely = Math.ceil(bytes * margin.factor) + margin.bytes + paths.length * margin.bytesForEachPath;
     // The margin alone is no reason to refuse it.
     return Math.max(bytes, Math.min(likely, this.#options.store.budget.maxBytes));

@@ -18,6 +18,7 @@ import type { Resolver } from "../resolver/resolver.ts";
 import { mapBounded } from "../resolver/slots.ts";
 import { baseUser } from "./base-image.ts";
 import type { ImageRecord } from "./image-record.ts";
+import { mountPoints } from "./mount-points.ts";
 
 /** An image before its layer is there, and what that is made of. */
 export interface LayerPlan {
@@ -34,8 +35,6 @@ export interface PlannedPath {
   readonly info: NarInfo;
   /** Of its root in the layer; empty: the root is the layer's. */
   readonly name: string;
-  /** Only an empty directory, on which the path's own volume is mounted. */
-  readonly isMountPoint: boolean;
   /** What the content must have beside NarHash: the content addresses that the path is trusted for, without a signature. */
   readonly contentAddresses: readonly string[];
 }
@@ -86,7 +85,7 @@ export async function locate(
 
 async function planPath(resolver: Resolver, name: PathImageName, signal: AbortSignal): Promise<LayerPlan> {
   const info = await resolver.lookup(name.source, name.hash, signal);
-  const path = await planOne(resolver, name.source, info, { name: "", isMountPoint: false }, signal);
+  const path = await planOne(resolver, name.source, info, "", signal);
   return {
     kind: "path",
     source: name.source,
@@ -109,10 +108,12 @@ async function planStore(resolver: Resolver, name: StoreImageName, signal: Abort
     throw closureCheckMismatch(`${repository}:${tag}`, name.check, check);
   }
   const own = await pathsWithVolumes(resolver, name, closure, signal);
-  const paths = await mapBounded(inLayerOrder(closure), locatedAtATime, async (info) => {
-    const place = { name: baseName(info.storePath), isMountPoint: own.has(info.storePath) };
-    return planOne(resolver, source, info, place, signal);
-  });
+  const ordered = inLayerOrder(closure);
+  const mounted = ordered.filter(({ storePath }) => own.has(storePath));
+  const content = ordered.filter(({ storePath }) => !own.has(storePath));
+  const paths = await mapBounded(content, locatedAtATime, async (info) =>
+    planOne(resolver, source, info, baseName(info.storePath), signal),
+  );
   const today = closureCheck(conversionVersion, closure, decision);
   const rootPaths = closure.roots.toSorted().join(" ");
   return {
@@ -121,6 +122,9 @@ async function planStore(resolver: Resolver, name: StoreImageName, signal: Abort
     image: {
       ...formatImageName({ ...name, version: conversionVersion, check: today }),
       layerKey: storeLayerKey(paths),
+      ...(mounted.length > 0 && {
+        mountPoints: mountPoints(mounted.map(({ storePath }) => baseName(storePath))),
+      }),
       labels: { [`${labelPrefix}.roots`]: rootPaths, [`${labelPrefix}.decision`]: decision },
       createdBy: createdBy(rootPaths),
     },
@@ -170,24 +174,21 @@ async function planOne(
   resolver: Resolver,
   source: string,
   info: NarInfo,
-  place: Pick<PlannedPath, "name" | "isMountPoint">,
+  name: string,
   signal: AbortSignal,
 ): Promise<PlannedPath> {
   // Whether a content address stands for a missing signature, only the locations tell. All that are found count,
   // whichever the content comes from then: the layer's key says what was checked.
-  const claimed =
-    info.contentAddress === undefined || place.isMountPoint
-      ? []
-      : await locate(resolver, source, info, signal);
+  const claimed = info.contentAddress === undefined ? [] : await locate(resolver, source, info, signal);
   const addresses = claimed.flatMap(({ contentAddress }) => contentAddress ?? []);
-  return { info, ...place, contentAddresses: [...new Set(addresses)].toSorted() };
+  return { info, name, contentAddresses: [...new Set(addresses)].toSorted() };
 }
 
-/** Mount points count by their names alone: their content is elsewhere. */
+/** Of the content alone: images that differ in their roots and mount points share the layer. */
 function storeLayerKey(paths: readonly PlannedPath[]): string {
   const hash = createHash("sha256").update(`${conversionVersion}\n`);
-  for (const { info, name, isMountPoint, contentAddresses } of paths) {
-    hash.update(isMountPoint ? `${name}\n` : `${[name, info.narHash, ...contentAddresses].join(" ")}\n`);
+  for (const { info, name, contentAddresses } of paths) {
+    hash.update(`${[name, info.narHash, ...contentAddresses].join(" ")}\n`);
   }
   return `store ${hash.digest("hex")}`;
 }

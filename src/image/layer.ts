@@ -6,19 +6,16 @@ import type { LayerWriter } from "./layer-writer.ts";
 import { NarCheck } from "./nar-check.ts";
 import { NarToTar } from "./nar-to-tar.ts";
 
-/** What a layer is made of, in this order. Plain data, so that it can be posted to a worker thread. */
-export type LayerPart =
-  | { readonly type: "directory"; readonly name: string }
-  | {
-      readonly type: "nar";
-      /** Of its root in the layer; empty: the root is the layer's. */
-      readonly name: string;
-      readonly storePath: StorePath;
-      /** Where it is, in the order to be tried. */
-      readonly locations: readonly NarLocation[];
-      /** The content addresses that the path is trusted for; its content must have all of them, from wherever it comes. */
-      readonly contentAddresses: readonly string[];
-    };
+/** A NAR of those that a layer is made of. Plain data, so that it can be posted to a worker thread. */
+export interface LayerPart {
+  /** Of its root in the layer; empty: the root is the layer's. */
+  readonly name: string;
+  readonly storePath: StorePath;
+  /** Where it is, in the order to be tried. */
+  readonly locations: readonly NarLocation[];
+  /** The content addresses that the path is trusted for; its content must have all of them, from wherever it comes. */
+  readonly contentAddresses: readonly string[];
+}
 
 /**
  * Adds a NAR to a layer. Memory stays flat, whatever its size.

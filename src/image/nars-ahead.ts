@@ -4,9 +4,6 @@ import type { Clock } from "../resolver/clock.ts";
 import type { NarLocation } from "../resolver/nar-location.ts";
 import type { LayerPart } from "./layer.ts";
 
-/** A part of a layer that is a NAR. */
-export type NarPart = Extract<LayerPart, { type: "nar" }>;
-
 /**
  * NARs that are open beside the one that is read. Caches answer after 20 ms and more, and a closure has hundreds of small
  * NARs that take a millisecond each: one after the other they would be nothing but waits. Nobody reads them yet, so each
@@ -57,11 +54,11 @@ interface EarlyNar {
 /** Opens the first location of each part some parts before its turn. What fails is told when its turn has come. */
 export class NarsAhead {
   readonly #options: NarsAheadOptions;
-  readonly #toOpen: NarPart[];
-  readonly #early = new Map<NarPart, EarlyNar>();
+  readonly #toOpen: LayerPart[];
+  readonly #early = new Map<LayerPart, EarlyNar>();
 
   /** @param parts in the order in which they are taken. */
-  constructor(parts: readonly NarPart[], options: NarsAheadOptions) {
+  constructor(parts: readonly LayerPart[], options: NarsAheadOptions) {
     this.#options = options;
     this.#toOpen = [...parts];
   }
@@ -70,7 +67,7 @@ export class NarsAhead {
    * Where to take the NAR of the part from whose turn has come: its locations in their order, the first one opened
    * already. If that was long ago, it is there a second time.
    */
-  attempts(part: NarPart): readonly NarAttempt[] {
+  attempts(part: LayerPart): readonly NarAttempt[] {
     const { open, signal, clock } = this.#options;
     const attempts = part.locations.map((location): NarAttempt => ({
       location,
@@ -96,7 +93,7 @@ export class NarsAhead {
     this.#early.clear();
   }
 
-  #take(part: NarPart): EarlyNar | undefined {
+  #take(part: LayerPart): EarlyNar | undefined {
     // The one whose turn it is comes first whatever its size, and so do those that are open.
     while (this.#early.size <= ahead) {
       const [next] = this.#toOpen;

@@ -23,7 +23,7 @@ export interface ListedBlob {
   readonly size: number | undefined;
 }
 
-/** A record has some hundred bytes; whatever is larger is none, and is not read into memory. */
+/** A record has some hundred bytes, and some fifty for each mount point; whatever is larger is none, and is not read. */
 const maxRecordBytes = 1024 * 1024;
 /** A blob's file as it is: what a link leads to is not ours, and a pipe would be waited for without end. */
 const readBlob = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;

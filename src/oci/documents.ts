@@ -40,41 +40,49 @@ export interface Document {
 /** One second after the epoch, as in the Nix store: some programs take 0 for "no time". */
 const created = "1970-01-01T00:00:01Z";
 
-/** The config of an image for Linux with one layer that is not compressed, so that its digest is its diffID. */
+/** A layer as an image's config tells of it. */
+export interface LayerHistory {
+  readonly digest: Digest;
+  /** What made it. */
+  readonly createdBy: string;
+  readonly comment?: string;
+}
+
+/**
+ * The config of an image for Linux whose layers, the lowest first, are not compressed, so that their digests are their
+ * diffIDs.
+ */
 export function imageConfig(options: {
   readonly architecture: string;
-  readonly layer: { readonly digest: Digest };
+  readonly layers: readonly LayerHistory[];
   readonly labels?: Readonly<Record<string, string>>;
   /** Name or number that processes run as. */
   readonly user?: string;
   /** `NAME=value`. */
   readonly env?: readonly string[];
-  /** What made the layer, for the history. */
-  readonly createdBy: string;
-  readonly comment?: string;
 }): Document {
   return encode(mediaTypes.config, {
     created,
     architecture: options.architecture,
     os: "linux",
     config: { User: options.user, Env: options.env, Labels: sorted(options.labels) },
-    rootfs: { type: "layers", diff_ids: [options.layer.digest] },
+    rootfs: { type: "layers", diff_ids: options.layers.map(({ digest }) => digest) },
     // Some tools insist on one entry for each layer (nix2container's issue 57).
-    history: [{ created, created_by: options.createdBy, comment: options.comment }],
+    history: options.layers.map(({ createdBy, comment }) => ({ created, created_by: createdBy, comment })),
   });
 }
 
-/** The manifest of an image with one tar layer; `size` in bytes. */
+/** The manifest of an image with tar layers, the lowest first; `size` in bytes. */
 export function imageManifest(options: {
   readonly config: Document;
-  readonly layer: { readonly digest: Digest; readonly size: number };
+  readonly layers: readonly { readonly digest: Digest; readonly size: number }[];
   readonly annotations?: Readonly<Record<string, string>>;
 }): Document {
   return encode(mediaTypes.manifest, {
     schemaVersion: 2,
     mediaType: mediaTypes.manifest,
     config: describe(options.config),
-    layers: [{ mediaType: mediaTypes.layerTar, digest: options.layer.digest, size: options.layer.size }],
+    layers: options.layers.map(({ digest, size }) => ({ mediaType: mediaTypes.layerTar, digest, size })),
     annotations: sorted(options.annotations),
   });
 }

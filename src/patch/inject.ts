@@ -8,11 +8,10 @@ import {
   internal,
 } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
-import { imageReference, conversionVersion } from "../plan/image-name.ts";
-import { typesNeeded, type Strategy } from "../plan/plan.ts";
-import type { Closure } from "../nix/closure.ts";
+import { typesNeeded, type PlanRules, type WantedClosure } from "../plan/plan.ts";
 import { annotationKeys } from "./annotations.ts";
 import { injectContainer, type ContainerMounts } from "./container.ts";
+import { baseImageReference } from "./other-images.ts";
 import { findLostNames, findOwnedVolumes, isOwned, mountsAny, parseOurReference } from "./owned.ts";
 import { containerLists, type Container, type Pod, type Volume } from "./pod.ts";
 import type { ContainerRequest, PodRequest } from "./request.ts";
@@ -41,11 +40,15 @@ export function isInjected(pod: Pod, host: string): boolean {
 }
 
 /**
- * The paths of a closure whose types injecting needs: those that today's plan needs, and all of them where the Pod
+ * The paths of each closure whose types injecting needs: those that today's plan needs, and all of them where the Pod
  * came with volumes of ours, to judge whether they are a whole set.
  */
-export function neededTypes(closure: Closure, strategy: Strategy, injected: boolean): readonly StorePath[] {
-  return typesNeeded(closure, injected ? "per-path" : strategy);
+export function neededTypes(
+  closures: readonly WantedClosure[],
+  { strategy, maxImages }: Pick<PlanRules, "strategy" | "maxImages">,
+  injected: boolean,
+): readonly (readonly StorePath[])[] {
+  return typesNeeded(closures, { strategy: injected ? "per-path" : strategy, maxImages });
 }
 
 /**
@@ -95,7 +98,7 @@ export function injectPod(
     if (!present.has(name)) volumes.push(volumeEntry(name, reference));
   }
 
-  const baseReference = imageReference(host, { kind: "base", version: conversionVersion });
+  const baseReference = baseImageReference(host);
   const edit = (container: Container): Container => {
     const target = targets.get(container.name);
     const set = target && sets.get(target.closureKey);

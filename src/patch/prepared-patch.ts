@@ -3,6 +3,7 @@ import { LRUCache } from "lru-cache";
 import type { StorePath } from "../nix/store-path.ts";
 import { annotationKeys, isOurs } from "./annotations.ts";
 import { maxObjectBytes } from "./inject.ts";
+import { countOtherImages } from "./other-images.ts";
 import { containerLists, type Container, type Pod } from "./pod.ts";
 import { baseImagePlaceholder } from "./request.ts";
 
@@ -89,7 +90,8 @@ function isSame({ parts: one }: Shape, { parts: other }: Shape): boolean {
  * @param host host part of our registry's references.
  * @returns undefined for a Pod that asks for nothing, or is not as most are: something in it is ours, or may be.
  */
-export function shapeOf({ metadata, spec }: Pod, host: string): Shape | undefined {
+export function shapeOf(pod: Pod, host: string): Shape | undefined {
+  const { metadata, spec } = pod;
   const { annotations } = metadata;
   const parts: ShapePart[] = [];
   for (const key in annotations) {
@@ -101,7 +103,8 @@ export function shapeOf({ metadata, spec }: Pod, host: string): Shape | undefine
   if (typeof first !== "string" || (spec.os?.name ?? "linux") !== "linux") return undefined;
   if ((spec.nodeSelector?.["kubernetes.io/os"] ?? "linux") !== "linux") return undefined;
   for (const { name } of spec.volumes ?? []) if (mayBeOurs(name)) return undefined;
-  parts.push(!spec.volumes);
+  // Of the images themselves a plan depends on nothing but how many there are.
+  parts.push(!spec.volumes, countOtherImages(pod, host));
   for (const list of containerLists) {
     const containers = spec[list] ?? [];
     parts.push(containers.length);

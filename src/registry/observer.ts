@@ -14,7 +14,9 @@ export interface RegistryRequest {
 /** Hears of every request once, for metrics. */
 export interface RegistryObserver {
   request(request: RegistryRequest): void;
+  /** A request for a tag had its turn after so many seconds. */
+  held(seconds: number): void;
 }
 
 /** Takes no notice. */
-export const silentObserver: RegistryObserver = { request() {} };
+export const silentObserver: RegistryObserver = { request() {}, held() {} };

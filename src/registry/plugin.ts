@@ -13,8 +13,10 @@ import type {
 import type { Images } from "../image/images.ts";
 import { answerBlob } from "./blobs.ts";
 import { answerJson, beginCall, type Call } from "./call.ts";
+import type { Backend } from "./backend.ts";
 import { answerManifest } from "./manifests.ts";
 import { type RegistryObserver, type RequestKind, silentObserver } from "./observer.ts";
+import { Pacing, unlimited } from "./pacing.ts";
 import { ProtocolError, protocolErrors, toProtocolError } from "./protocol-error.ts";
 import { answerReferrers } from "./referrers.ts";
 import { answerTags } from "./tags.ts";
@@ -22,9 +24,12 @@ import { answerTags } from "./tags.ts";
 /** Routes below /v2 for GET and HEAD; every other method is answered that the registry is read-only. */
 export function registryPlugin(options: {
   readonly images: Images;
+  /** Left out: no request is held. */
+  readonly pacing?: Pacing;
   readonly observer?: RegistryObserver;
 }): FastifyPluginAsync {
-  const { images, observer = silentObserver } = options;
+  const { images, pacing = new Pacing(() => unlimited), observer = silentObserver } = options;
+  const backend = { images, pacing, observer };
   const calls = new WeakMap<FastifyRequest, Call>();
 
   /** Made by the first hook, so always there; the types cannot know. */
@@ -45,7 +50,7 @@ export function registryPlugin(options: {
     server.setErrorHandler((error, request, reply) => answerError(error, callOf(request, reply)));
     const handler = async (request: FastifyRequest, reply: FastifyReply) => {
       const call = callOf(request, reply);
-      return answers[call.route.kind](images, call);
+      return answers[call.route.kind](backend, call);
     };
     server.route({ method: ["GET", "HEAD"], url: "/", handler });
     server.route({ method: ["GET", "HEAD"], url: "/*", handler });
@@ -71,14 +76,14 @@ export function registryServerOptions(
 }
 
 const answers: Readonly<
-  Record<RequestKind, (images: Images, call: Call) => FastifyReply | Promise<FastifyReply>>
+  Record<RequestKind, (backend: Backend, call: Call) => FastifyReply | Promise<FastifyReply>>
 > = {
   // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#determining-support
-  ping: (_images, call) => answerJson(call, "application/json", {}),
+  ping: (_backend, call) => answerJson(call, "application/json", {}),
   manifest: answerManifest,
-  blob: answerBlob,
-  tags: answerTags,
-  referrers: (_images, call) => answerReferrers(call),
+  blob: ({ images }, call) => answerBlob(images, call),
+  tags: ({ images }, call) => answerTags(images, call),
+  referrers: (_backend, call) => answerReferrers(call),
   other: () => {
     throw new ProtocolError(protocolErrors.routeUnknown);
   },

@@ -6,6 +6,7 @@ import { createMetrics, type Metrics } from "../admin/metrics.ts";
 import { createAdminServer } from "../admin/server.ts";
 import type { Config, ListenAddress } from "../config.ts";
 import { createImages } from "../image/create-images.ts";
+import { Pacing } from "../registry/pacing.ts";
 import { registryPlugin, registryServerOptions } from "../registry/plugin.ts";
 import type { CacheTimeouts } from "../resolver/cache.ts";
 import type { NarLimits } from "../resolver/open-nar.ts";
@@ -92,6 +93,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       }));
     if (cluster !== undefined) ending.last.push(() => cluster.close());
     const refusal = () => cluster?.guard.refusal();
+    let inForce = config;
     let admission = createAdmission(resolver, admissionSettings(config), refusal);
     const bound: { webhook?: number; registry?: number } = {};
     let webhook: Awaited<ReturnType<typeof startWebhook>> | undefined;
@@ -108,7 +110,9 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     }
     if (role !== "webhook") {
       health.set("blobs", "being opened");
-      const registry = await openRegistry(options, resolver, metrics);
+      const pacing = new Pacing(() => inForce.kubelet);
+      ending.first.push(() => pacing.end());
+      const registry = await openRegistry(options, { resolver, metrics, pacing });
       ending.last.push(() => registry.close());
       health.set("blobs", true);
       bound.registry = await serve(registry.app, config.registry.listen, "registry.listen");
@@ -123,6 +127,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
         log,
         metrics: metrics.reload,
         apply(next, current) {
+          inForce = next;
           if (!isDeepStrictEqual(resolverOptions(next), resolverOptions(current)))
             resolver.replace(makeResolver(next));
           // The registry has the blob store, and with it the budget, that it started with.
@@ -155,10 +160,10 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
 async function openRegistry(
   { config, log, cacheLimits, readAhead = true }: ServiceOptions,
-  resolver: Resolver,
-  metrics: Metrics,
+  parts: { readonly resolver: Resolver; readonly metrics: Metrics; readonly pacing: Pacing },
 ): Promise<{ readonly app: FastifyInstance; close(): Promise<void> }> {
   const { directory, maxBytes } = config.registry.blobs;
+  const { resolver, metrics, pacing } = parts;
   const observer = metrics.images;
   const narLimits = cacheLimits?.nar;
   const images = await createImages({ resolver, directory, maxBytes, narLimits, readAhead, observer, log });
@@ -171,7 +176,7 @@ async function openRegistry(
     childLoggerFactory: (logger) => logger,
     return503OnClosing: false,
   });
-  await app.register(registryPlugin({ images, observer: metrics.registry }));
+  await app.register(registryPlugin({ images, pacing, observer: metrics.registry }));
   return { app, close: () => images.close() };
 }
 

@@ -9,8 +9,11 @@ export function admissionSettings(config: Config): AdmissionSettings {
     defaultSource: config.defaultSource,
     host: config.registry.reference,
     strategy: config.plan.strategy,
+    maxVolumes: config.plan.maxVolumes,
+    kubelet: config.kubelet,
     // Two images of this size can be made at once without waiting for each other.
     maxImageBytes: Math.floor(config.registry.blobs.maxBytes / 2),
+    slowStartWarnings: config.plan.warnings,
   };
 }
 

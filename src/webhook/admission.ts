@@ -3,6 +3,7 @@ import type { Closure } from "../nix/closure.ts";
 import { injectPod, isInjected, neededTypes, type Injection } from "../patch/inject.ts";
 import type { Pod } from "../patch/pod.ts";
 import { podOperations } from "../patch/operations.ts";
+import { countOtherImages } from "../patch/other-images.ts";
 import {
   encodePatch,
   type EncodedPatch,
@@ -10,12 +11,14 @@ import {
   type PreparedPatch,
   shapeOf,
 } from "../patch/prepared-patch.ts";
-import { readRequest, type ClosureRequest, type PodRequest } from "../patch/request.ts";
+import { readRequest, type PodRequest } from "../patch/request.ts";
 import type { ResolvedClosure } from "../patch/volume-set.ts";
-import { planClosure, type Strategy } from "../plan/plan.ts";
+import { pullBudget, type KubeletLimits } from "../plan/budget.ts";
+import { planClosures, type Strategy } from "../plan/plan.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import { PlannedClosures } from "./planned-closures.ts";
 import { allowsNamespace } from "./policy.ts";
+import { warnOfSlowStart } from "./slow-start-warning.ts";
 
 /** What injection needs of the configuration. */
 export interface AdmissionSettings {
@@ -24,8 +27,13 @@ export interface AdmissionSettings {
   /** Host part of our registry's references. */
   readonly host: string;
   readonly strategy: Strategy;
+  /** Images that a Pod's closures get at most with the strategies that choose a number. */
+  readonly maxVolumes: number;
+  readonly kubelet: KubeletLimits;
   /** Half of the registry's blob budget, in bytes. */
   readonly maxImageBytes: number;
+  /** Whether a Pod that starts far slower than it could gets a warning. */
+  readonly slowStartWarnings: boolean;
 }
 
 /** The one way of a Pod from its annotations to its injected form, behind the server and the command line. */
@@ -65,23 +73,53 @@ export function createAdmission(
   const versions = new WeakMap<Closure, number>();
   let lastVersion = 0;
 
+  function maxImagesOf(pod: Pod): number {
+    return Math.min(pullBudget(settings.kubelet, countOtherImages(pod, settings.host)), settings.maxVolumes);
+  }
+
+  /** Resolves the closures of a Pod, in their order, and plans them together. */
   async function resolve(
     pod: Pod,
     request: PodRequest,
-    closureRequest: ClosureRequest,
     signal: AbortSignal | undefined,
-  ): Promise<ResolvedClosure> {
-    const { source, roots, profileRoots } = closureRequest;
+  ): Promise<readonly ResolvedClosure[]> {
     const { host, maxImageBytes } = settings;
-    const strategy = request.annotations.strategy ?? settings.strategy;
-    const closure = await resolver.resolve(source, roots, signal);
+    const closures = await Promise.all(
+      request.closures.map(async ({ source, roots, profileRoots }) => {
+        return { source, profileRoots, closure: await resolver.resolve(source, roots, signal) };
+      }),
+    );
     const injected = isInjected(pod, host);
-    const key = `${strategy} ${injected} ${source}:${roots.join()} ${[...profileRoots].join()}`;
-    const known = planned.find(key, closure);
+    const maxImages = maxImagesOf(pod);
+    const rules = {
+      strategy: request.annotations.strategy ?? settings.strategy,
+      maxImages,
+      host,
+      maxImageBytes,
+    };
+    const key = [
+      `${rules.strategy} ${maxImages} ${injected}`,
+      ...request.closures.map(
+        ({ source, roots, profileRoots }) => `${source}:${roots.join()} ${[...profileRoots].join()}`,
+      ),
+    ].join("\n");
+    const known = planned.find(
+      key,
+      closures.map(({ closure }) => closure),
+    );
     if (known !== undefined) return known;
-    const types = await resolver.pathTypes(source, neededTypes(closure, strategy, injected), signal);
-    const plan = planClosure({ source, closure, types, strategy, profileRoots, host, maxImageBytes });
-    const resolved = { plan, types, profileRoots };
+    const needed = neededTypes(closures, rules, injected);
+    const typed = await Promise.all(
+      closures.map(async (closure, at) => {
+        const types = await resolver.pathTypes(closure.source, needed[at] ?? [], signal);
+        return { ...closure, types };
+      }),
+    );
+    const plans = planClosures(typed, rules);
+    const resolved = typed.flatMap(({ types, profileRoots }, at) => {
+      const plan = plans[at];
+      return plan === undefined ? [] : [{ plan, types, profileRoots }];
+    });
     planned.remember(key, resolved);
     return resolved;
   }
@@ -104,11 +142,15 @@ export function createAdmission(
   ): Promise<Injection | undefined> {
     const request = read(pod, namespace);
     if (request === undefined) return undefined;
-    const closures = request.closures.map(
-      async (closure) => [closure.key, await resolve(pod, request, closure, signal)] as const,
-    );
-    for (const [key, closure] of await Promise.all(closures)) resolved.set(key, closure);
-    return injectPod(pod, request, resolved, settings.host);
+    const closures = await resolve(pod, request, signal);
+    for (const [at, { key }] of request.closures.entries()) {
+      const closure = closures[at];
+      if (closure !== undefined) resolved.set(key, closure);
+    }
+    const injection = injectPod(pod, request, resolved, settings.host);
+    if (!settings.slowStartWarnings) return injection;
+    const plans = closures.map(({ plan }) => plan);
+    return warnOfSlowStart(injection, pod, plans, settings.kubelet, maxImagesOf(pod));
   }
 
   /** Tells closures apart, so that a patch needs not keep its own in memory. */

@@ -5,18 +5,25 @@ import type { ResolvedClosure } from "../patch/volume-set.ts";
 /** What is planned is kept for so many volumes and paths in all; each takes about a KiB. */
 const maxKept = 20_000;
 
-/** Plans of closures that were resolved before, as long as the resolver answers with the very same closure. */
+/** Plans of Pods' closures that were resolved before, as long as the resolver answers with the very same closures. */
 export class PlannedClosures {
-  readonly #plans = new LRUCache<string, ResolvedClosure>({ maxSize: maxKept });
+  readonly #plans = new LRUCache<string, readonly ResolvedClosure[]>({ maxSize: maxKept });
 
-  /** @param key everything that the plan depends on but the closure: source, roots, strategy, profiles. */
-  find(key: string, closure: Closure): ResolvedClosure | undefined {
+  /**
+   * @param key everything that the plans depend on but the closures' content: sources, roots, profiles, strategy,
+   *   number of images.
+   * @param closures in their order.
+   */
+  find(key: string, closures: readonly Closure[]): readonly ResolvedClosure[] | undefined {
     const planned = this.#plans.get(key);
-    return planned?.plan.closure === closure ? planned : undefined;
+    return planned?.every(({ plan }, at) => plan.closure === closures[at]) ? planned : undefined;
   }
 
-  remember(key: string, planned: ResolvedClosure): void {
-    const { volumes, closure } = planned.plan;
-    this.#plans.set(key, planned, { size: volumes.length + closure.paths.length });
+  remember(key: string, planned: readonly ResolvedClosure[]): void {
+    const size = planned.reduce(
+      (sum, { plan }) => sum + plan.volumes.length + plan.closure.paths.length,
+      planned.length,
+    );
+    this.#plans.set(key, planned, { size });
   }
 }

@@ -24,6 +24,8 @@ const defaultTimeoutSeconds = 10;
 const maxTimeoutSeconds = 30;
 /** An answer needs some time on its way: so much earlier than the API server's timeout we say what is missing. */
 const answerMarginSeconds = 1;
+/** What an answer of that kind takes here, on a slow core. */
+const answerSeconds = 0.002;
 
 /** Told of reviews. */
 export interface ReviewObserver {
@@ -135,6 +137,7 @@ function createApp(options: WebhookOptions) {
 type Reviewer = (body: unknown, url: string, bodyLength: number) => TextParts | Promise<TextParts>;
 
 function createReviewer({ admission, observer, log }: WebhookOptions): Reviewer {
+  let waiting = 0;
   const answer = (started: number, uid: string, { response, patch, outcome }: Reviewed): TextParts => {
     const seconds = (performance.now() - started) / 1000;
     observer.admission(outcome, seconds);
@@ -144,10 +147,12 @@ function createReviewer({ admission, observer, log }: WebhookOptions): Reviewer 
   const wait = async (started: number, request: AdmissionRequest, url: string): Promise<TextParts> => {
     const deadline = new AbortController();
     // Not AbortSignal.timeout: its timers live on after the answer, some ten thousand at a time under load.
-    const timer = setTimeout(() => deadline.abort(timeIsOver()), timeLimit(timeoutOf(url)));
+    const timer = setTimeout(() => deadline.abort(timeIsOver()), timeLimit(timeoutOf(url), waiting));
+    waiting++;
     observer.waiting(1);
     const reviewed = await review(request, admission(), deadline.signal);
     observer.waiting(-1);
+    waiting--;
     clearTimeout(timer);
     return answer(started, request.uid, reviewed);
   };
@@ -184,14 +189,15 @@ function timeoutOf(url: string): string | null {
 
 /**
  * The time that a review may take, in whole milliseconds: what the API server announces as `?timeout=10s` less a margin
- * for the way back.
+ * for the way back, and for the answers to those that wait already: where a cache hangs, the time of all is over at once.
  */
-export function timeLimit(timeout: string | null): number {
+export function timeLimit(timeout: string | null, waiting: number): number {
   const match = /^([0-9]{1,5}(?:\.[0-9]+)?)(ms|s|m)?$/.exec(timeout ?? "");
   const unit = match?.[2] === "ms" ? 0.001 : match?.[2] === "m" ? 60 : 1;
   const announced = match ? Number(match[1]) * unit : defaultTimeoutSeconds;
   const seconds = Math.min(announced, maxTimeoutSeconds);
-  return Math.floor(1000 * Math.max(seconds - answerMarginSeconds, seconds / 2));
+  const margin = answerMarginSeconds + waiting * answerSeconds;
+  return Math.floor(1000 * Math.max(seconds - margin, seconds / 2));
 }
 
 /** As AbortSignal.timeout has it: who waits is told that it was for want of time. */

@@ -152,6 +152,11 @@ const table: [string, (metrics: Metrics) => void, Record<string, number>][] = [
     },
   ]),
   [
+    "a request that was held",
+    ({ registry }) => registry.held(0.5),
+    { registry_hold_seconds_sum: 0.5, registry_hold_seconds_count: 1 },
+  ],
+  [
     "a certificate",
     ({ reload }) => reload.certificate({ notAfter: new Date("2026-12-01T00:00:00Z") }),
     { certificate_not_after_timestamp_seconds: Date.UTC(2026, 11, 1) / 1000 },

@@ -19,7 +19,10 @@ describe("help", () => {
     ["serve", ["--config", "--role", "--log-level"]],
     ["inject", ["--config", "--file", "-f"]],
     ["resolve", ["--config", "--json", "ROOT..."]],
-    ["plan", ["--config", "--json", "--strategy", "ROOT...", "auto|per-path|packed|bundle"]],
+    [
+      "plan",
+      ["--config", "--json", "--strategy", "--with", "--why", "ROOT...", "auto|per-path|packed|bundle"],
+    ],
     ["certs", ["--out", "--days", "--name", "--service", "--namespace", "--keep-ca-key", "--force"]],
   ])("of %s names every flag", async (command, flags) => {
     const { code, stdout, stderr } = await cli([command, "--help"]);
@@ -41,6 +44,8 @@ describe("exit code 2: something that the caller wrote is wrong", () => {
     [["resolve"], /at least 1 argument\(s\) for ROOT/],
     [["plan"], /at least 1 argument\(s\) for ROOT/],
     [["plan", "--strategy", "fast", hello], /"fast" to be one of \(auto\|per-path\|packed\|bundle\)/],
+    [["plan", hello, "--with"], /input for flag --with/],
+    [["plan", hello, "--why", "a", "--why", "b"], /Too many .*--why/],
     [["inject"], /input for flag --file/],
     [["inject", "--file", "a", "b"], /Too many arguments/],
     [["serve", "--role", "x"], /one of \(webhook\|registry\|all\)/],
@@ -147,15 +152,6 @@ describe("exit code 3: understood and refused", () => {
       expect(stderr).toMatch(words);
       expect(stderr).toMatch(/^nix-closure: [^\n]*, see docs\/errors\.md#[a-z_]+\]\n$/);
     }
-  });
-
-  test("a strategy that is not there yet", async () => {
-    const args = ["plan", "--config", await configFile(), "--strategy", "packed", hello];
-    expect(await cli(args)).toMatchObject({
-      code: 3,
-      stdout: "",
-      stderr: expect.stringContaining("[STRATEGY_UN"),
-    });
   });
 
   test("a file in the way of a certificate", async () => {

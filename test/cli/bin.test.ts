@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { version } from "../../src/cli/version.ts";
-import { hello, mixedFile } from "../service/demo-cache.ts";
+import { hello, mixedFile, unknown } from "../service/demo-cache.ts";
 import { podWith } from "../webhook/https-client.ts";
 import { Child, launcher, project, runChild } from "./child-process.ts";
 import { cli, configFile, scratch } from "./fake-process.ts";
@@ -44,7 +44,8 @@ describe.each(nodes)("under %s", (_, node = "") => {
       [["resolve", "--config", config, "--json", hello], 0],
       [["inject", "--config", config, "-f", "-"], 0],
       [["resolve", "--config", config, "--bogus"], 2],
-      [["plan", "--config", config, "--strategy", "packed", hello], 3],
+      [["plan", "--config", config, "--strategy", "packed", hello], 0],
+      [["plan", "--config", config, unknown], 3],
     ];
     await Promise.all(
       calls.map(async ([args, code]) => {
@@ -78,16 +79,21 @@ describe.each(nodes)("under %s", (_, node = "") => {
       .split("\n")
       .map((line) => JSON.parse(line) as { readonly msg: string; readonly time: string });
 
-  it.each(["SIGTERM", "SIGINT"] as const)("serve ends quickly and well by %s", async (signal) => {
-    const child = await serve();
-    child.kill(signal);
-    const { code, stdout, stderr } = await child.ended;
-    expect([code, stderr]).toEqual([0, ""]);
-    const [ending, ended] = lines(stdout).slice(-2);
-    expect([ending?.msg, ended?.msg]).toEqual(["ending", "ended"]);
-    // The webhook alone goes on for 5 s, until it is out of its Service.
-    expect(Date.parse(ended!.time) - Date.parse(ending!.time)).toBeLessThan(5000);
-  });
+  // By the clock on the wall, of which others on the machine can take their share.
+  it.each(["SIGTERM", "SIGINT"] as const)(
+    "serve ends quickly and well by %s",
+    { retry: 2 },
+    async (signal) => {
+      const child = await serve();
+      child.kill(signal);
+      const { code, stdout, stderr } = await child.ended;
+      expect([code, stderr]).toEqual([0, ""]);
+      const [ending, ended] = lines(stdout).slice(-2);
+      expect([ending?.msg, ended?.msg]).toEqual(["ending", "ended"]);
+      // The webhook alone goes on for 5 s, until it is out of its Service.
+      expect(Date.parse(ended!.time) - Date.parse(ending!.time)).toBeLessThan(5000);
+    },
+  );
 
   it("a terminal's Ctrl-C, which reaches launcher and child alike, is one signal", async () => {
     const child = await serve();

@@ -40,7 +40,7 @@ test("where every path has a listing, no NAR is needed for the same answers", as
   for (const root of [hello, nginx, python, mixed]) {
     await compare("resolve", root);
     await compare("resolve", "--json", root);
-    for (const strategy of ["auto", "per-path", "bundle"]) {
+    for (const strategy of ["auto", "per-path", "packed", "bundle"]) {
       await compare("plan", "--json", "--strategy", strategy, root);
       const pod = podWith({ "nix.closure": root, "nix.closure/strategy": strategy });
       await compare("inject", "-f", await fileWith(JSON.stringify(pod)));

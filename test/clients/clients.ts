@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run as runCommand } from "../programs/command.ts";
-import { extract, layoutLayer, type LayoutDocument, layerFile } from "./layout.ts";
-import { listDirectory, type Listing, listTar } from "./listing.ts";
+import { extract, layerFiles, type LayoutDocument, layoutLayers } from "./layout.ts";
+import { listDirectory, type Listing, listTar, listTars } from "./listing.ts";
 import type { PodmanStore } from "./podman-store.ts";
 import type { BuiltPrograms } from "./programs.ts";
 
@@ -27,7 +27,7 @@ export interface ClientOptions {
   readonly podman: PodmanStore;
 }
 
-/** skopeo, podman, crane and oras. Each goes another way from the layer to the tree. */
+/** skopeo, podman, crane and oras. Each goes another way from the layers to the tree. */
 export function createClients({ programs, env, podman }: ClientOptions): readonly Client[] {
   const run = (file: string, ...args: readonly string[]): Promise<string> => runCommand(file, args, { env });
   return [
@@ -37,7 +37,8 @@ export function createClients({ programs, env, podman }: ClientOptions): readonl
       async pull(reference, scratch) {
         await run("skopeo", "copy", "--src-tls-verify=false", `docker://${reference}`, `dir:${scratch}`);
         const manifest = JSON.parse(await readFile(join(scratch, "manifest.json"), "utf8")) as LayoutDocument;
-        return listDirectory(await extract(join(scratch, layerFile(manifest)), join(scratch, "tree")));
+        const layers = layerFiles(manifest).map((name) => join(scratch, name));
+        return listDirectory(await extract(layers, join(scratch, "tree")));
       },
     },
     {
@@ -67,11 +68,11 @@ export function createClients({ programs, env, podman }: ClientOptions): readonl
     },
     {
       name: "oras",
-      /** The layer as it came. */
+      /** The layers as they came. */
       async pull(reference, scratch) {
         const args = ["--from-plain-http", "--no-tty", reference, "--to-oci-layout", `${scratch}:pulled`];
         await run(programs.oras, "copy", ...args);
-        return listTar(await layoutLayer(scratch));
+        return listTars(await layoutLayers(scratch));
       },
     },
   ];

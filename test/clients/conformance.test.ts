@@ -37,7 +37,7 @@ const supportedApis = [
 /** Tested with a blob that the suite has pushed, thus not here; the same ranges are in http.test.ts. */
 const notTried = ["Blob get range"];
 
-/** Runs the suite with an image, and the image's layer with which a blob is got. */
+/** Runs the suite with an image, and the image's layers with which blobs are got. */
 async function conformance(reference: string): Promise<ConformanceTable> {
   const { indexDigest, manifest, manifestDigest } = await fetchDocuments(reference);
   const settings = {
@@ -55,7 +55,7 @@ async function conformance(reference: string): Promise<ConformanceTable> {
     API_BLOBS_DIGEST_HEADER: "true",
     RO_DATA_TAGS: tagOf(reference),
     RO_DATA_MANIFESTS: `${indexDigest} ${manifestDigest}`,
-    RO_DATA_BLOBS: `${manifest.config.digest} ${manifest.layers[0].digest}`,
+    RO_DATA_BLOBS: [manifest.config, ...manifest.layers].map(({ digest }) => digest).join(" "),
     RO_DATA_REFERRERS: manifestDigest,
   };
   return runConformance(suite.programs.conformance, settings, suite.env);

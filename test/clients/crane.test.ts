@@ -12,8 +12,8 @@ import {
   scratchDirectory,
   suite,
 } from "./fixture.ts";
-import { layoutLayer } from "./layout.ts";
-import { listTar } from "./listing.ts";
+import { layoutLayers } from "./layout.ts";
+import { listTars } from "./listing.ts";
 
 const crane = (...args: readonly string[]): Promise<string> =>
   run(suite.programs.crane, ...args, "--insecure");
@@ -24,7 +24,7 @@ test("digest, by HEAD, is that of the manifest, by GET, for every image", async 
   }
 });
 
-test("manifest shows an index of amd64 and arm64 over one layer", async () => {
+test("manifest shows an index of amd64 and arm64 over the same layers", async () => {
   for (const { reference } of chosenImages) {
     const index = JSON.parse(await crane("manifest", reference)) as Manifest;
     const architectures = index.manifests?.map(({ platform }) => `${platform?.os}/${platform?.architecture}`);
@@ -63,7 +63,7 @@ describe.each(chosenImages)("$reference", (image) => {
   test("pull --format=oci has the tree", async () => {
     const layout = join(await scratchDirectory(), "layout");
     await crane("pull", "--format=oci", image.reference, layout);
-    expectTree(await listTar(await layoutLayer(layout)), image);
+    expectTree(await listTars(await layoutLayers(layout)), image);
   });
 
   test("pull makes a tar archive of the image that validate takes, layer and all", async () => {
@@ -72,21 +72,19 @@ describe.each(chosenImages)("$reference", (image) => {
     expect(await crane("validate", "--tarball", archive)).toContain(`PASS: ${archive}`);
   });
 
-  test("blob gives the layer, which is a tar archive that is not compressed", async () => {
+  test("blob gives the layers, which are tar archives that are not compressed", async () => {
     const { layers = [] } = JSON.parse(
       await crane("manifest", "--platform=linux/amd64", image.reference),
     ) as Manifest;
-    const blob = join(await scratchDirectory(), "blob.tar");
-    // crane writes it to standard output alone.
-    await run(
-      "bash",
-      "-c",
-      '"$@" > "$0"',
-      blob,
-      suite.programs.crane,
-      "blob",
-      `${repositoryOf(image.reference)}@${layers[0]!.digest}`,
-    );
-    expectListing(await listTar(blob), expectedTree(image, suite.nars), image.reference);
+    const directory = await scratchDirectory();
+    const blobs: string[] = [];
+    for (const { digest } of layers) {
+      const blob = join(directory, `${blobs.length}.tar`);
+      const name = `${repositoryOf(image.reference)}@${digest}`;
+      // crane writes it to standard output alone.
+      await run("bash", "-c", '"$@" > "$0"', blob, suite.programs.crane, "blob", name);
+      blobs.push(blob);
+    }
+    expectListing(await listTars(blobs), expectedTree(image, suite.nars), image.reference);
   });
 });

@@ -43,7 +43,10 @@ export async function fetchDocuments(reference: string): Promise<{
   readonly index: Manifest;
   readonly indexDigest: string;
   /** Of amd64. */
-  readonly manifest: Manifest & { readonly config: Descriptor; readonly layers: readonly [Descriptor] };
+  readonly manifest: Manifest & {
+    readonly config: Descriptor;
+    readonly layers: readonly [Descriptor, ...Descriptor[]];
+  };
   readonly manifestDigest: string;
 }> {
   const indexText = await (await fetch(urlOf(reference, "manifests", tagOf(reference)))).text();

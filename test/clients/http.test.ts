@@ -13,7 +13,7 @@ test("HEAD says of every document and blob what GET gives", async () => {
       urlOf(reference, "manifests", tagOf(reference)),
       urlOf(reference, "manifests", manifestDigest),
       urlOf(reference, "blobs", manifest.config.digest),
-      urlOf(reference, "blobs", manifest.layers[0].digest),
+      ...manifest.layers.map(({ digest }) => urlOf(reference, "blobs", digest)),
     ];
     for (const url of urls) {
       const [head, get] = [await fetch(url, { method: "HEAD" }), await fetch(url)];

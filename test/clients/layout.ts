@@ -12,20 +12,19 @@ interface LayoutDescriptor {
   readonly platform?: { readonly architecture: string };
 }
 
-/** The file name of the only layer of a manifest, its digest's hexadecimal digits. */
-export function layerFile({ layers = [] }: LayoutDocument): string {
-  const [layer] = layers;
-  if (layer === undefined || layers.length > 1) throw new Error(`${layers.length} layers instead of one`);
-  return layer.digest.replace("sha256:", "");
+/** The file names of a manifest's layers, the lowest first: their digests' hexadecimal digits. */
+export function layerFiles({ layers = [] }: LayoutDocument): readonly string[] {
+  if (layers.length === 0) throw new Error("no layers");
+  return layers.map(({ digest }) => digest.replace("sha256:", ""));
 }
 
 /**
- * The layer of the only image of an OCI layout, for amd64 where it has several.
+ * The layers of the only image of an OCI layout, for amd64 where it has several, the lowest first.
  * https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
  *
- * @returns a path
+ * @returns paths
  */
-export async function layoutLayer(layout: string): Promise<string> {
+export async function layoutLayers(layout: string): Promise<readonly string[]> {
   const blob = (digest: string): string => join(layout, "blobs", "sha256", digest.replace("sha256:", ""));
   let document = await readDocument(join(layout, "index.json"));
   while (document.manifests !== undefined) {
@@ -34,13 +33,14 @@ export async function layoutLayer(layout: string): Promise<string> {
     if (wanted === undefined) throw new Error(`${layout} holds no image`);
     document = await readDocument(blob(wanted.digest));
   }
-  return blob(`sha256:${layerFile(document)}`);
+  return layerFiles(document).map(blob);
 }
 
-/** Unpacks a layer as whoever it says; returns the directory. */
-export async function extract(layer: string, directory: string): Promise<string> {
+/** Unpacks layers, the lowest first, as whoever they say; returns the directory. */
+export async function extract(layers: readonly string[], directory: string): Promise<string> {
   await mkdir(directory);
-  await run("tar", ["-x", "-p", "--same-owner", "--numeric-owner", "-f", layer, "-C", directory]);
+  for (const layer of layers)
+    await run("tar", ["-x", "-p", "--same-owner", "--numeric-owner", "-f", layer, "-C", directory]);
   return directory;
 }
 

@@ -13,6 +13,11 @@ export async function listTar(file: string): Promise<Listing> {
   return sorted(await run("python3", [program, "tar", file]));
 }
 
+/** Lists what is in all of these tar archives together; none has an entry of another one. */
+export async function listTars(files: readonly string[]): Promise<Listing> {
+  return (await Promise.all(files.map(listTar))).flat().toSorted();
+}
+
 /** Lists what lies below a directory. */
 export async function listDirectory(directory: string): Promise<Listing> {
   return sorted(await run("python3", [program, "dir", directory]));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { digestOf, fetchDocuments, repositoryOf, tagOf } from "./documents.ts";
 import { allImages, chosenImages, expectTree, run, scratchDirectory, suite } from "./fixture.ts";
-import { listTar } from "./listing.ts";
+import { listTars } from "./listing.ts";
 
 const oras = (...args: readonly string[]): Promise<string> =>
   run(suite.programs.oras, ...args, "--plain-http");
@@ -28,15 +28,20 @@ describe.each(chosenImages)("$reference", (image) => {
     });
   });
 
-  test("blob fetch gives config and layer", async () => {
+  test("blob fetch gives config and layers", async () => {
     const { manifest } = await fetchDocuments(reference);
     const directory = await scratchDirectory();
-    const [config, layer] = [join(directory, "config"), join(directory, "layer")];
+    const config = join(directory, "config");
     const blob = (digest: string): string => `${repositoryOf(reference)}@${digest}`;
     await oras("blob", "fetch", "--output", config, blob(manifest.config.digest));
-    await oras("blob", "fetch", "--output", layer, blob(manifest.layers[0].digest));
+    const layers: string[] = [];
+    for (const { digest } of manifest.layers) {
+      const layer = join(directory, `layer-${layers.length}`);
+      await oras("blob", "fetch", "--output", layer, blob(digest));
+      layers.push(layer);
+    }
     expect(digestOf(await readFile(config))).toBe(manifest.config.digest);
-    expectTree(await listTar(layer), image);
+    expectTree(await listTars(layers), image);
   });
 
   test("repo tags lists the tag that was pulled", async () => {

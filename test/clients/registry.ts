@@ -41,6 +41,7 @@ export async function startRegistry(
     sources,
     defaultSource: Object.keys(sources)[0],
     registry: { listen: host, reference: host, blobs: { directory: blobs, maxBytes: "2Gi" } },
+    kubelet: { registryPullQPS: 0 },
     admin: { listen: "127.0.0.1:0" },
   };
   await writeFile(configFile, stringify(config));

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { digestOf, fetchDocuments, type Manifest, repositoryOf, tagOf } from "./documents.ts";
 import { allImages, chosenImages, expectTree, run, scratchDirectory } from "./fixture.ts";
-import { extract, layoutLayer } from "./layout.ts";
+import { extract, layoutLayers } from "./layout.ts";
 import { listDirectory } from "./listing.ts";
 
 const skopeo = (command: string, ...args: readonly string[]): Promise<string> =>
@@ -22,7 +22,7 @@ test("inspect says of every image what it is", async () => {
       Created: "1970-01-01T00:00:01Z",
       Architecture: "amd64",
       Os: "linux",
-      Layers: [manifest.layers[0].digest],
+      Layers: manifest.layers.map(({ digest }) => digest),
     });
     if (image.kind === "path")
       expect(said["Labels"]).toMatchObject({ "org.nix-closure.store-path": image.storePath });
@@ -36,11 +36,13 @@ describe.each(chosenImages)("$reference", (image) => {
     expect(digestOf(await inspect(reference, "--raw"))).toBe((await fetchDocuments(reference)).indexDigest);
   });
 
-  test("inspect --config has the layer's digest", async () => {
+  test("inspect --config has the layers' digests", async () => {
     const { manifest } = await fetchDocuments(reference);
     const config = await inspect(reference, "--config", "--raw");
     expect(digestOf(config)).toBe(manifest.config.digest);
-    expect(JSON.parse(config)).toMatchObject({ rootfs: { diff_ids: [manifest.layers[0].digest] } });
+    expect(JSON.parse(config)).toMatchObject({
+      rootfs: { diff_ids: manifest.layers.map(({ digest }) => digest) },
+    });
   });
 
   test("list-tags lists the tag that was pulled", async () => {
@@ -54,7 +56,7 @@ describe.each(chosenImages)("$reference", (image) => {
     await skopeo("copy", "--all", "--src-tls-verify=false", `docker://${reference}`, `oci:${layout}:copied`);
     const index = JSON.parse(await skopeo("inspect", "--raw", `oci:${layout}:copied`)) as Manifest;
     expect(index.manifests?.map(({ platform }) => platform?.architecture)).toEqual(["amd64", "arm64"]);
-    const tree = await extract(await layoutLayer(layout), join(directory, "tree"));
+    const tree = await extract(await layoutLayers(layout), join(directory, "tree"));
     expectTree(await listDirectory(tree), image);
   });
 });

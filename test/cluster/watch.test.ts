@@ -49,7 +49,8 @@ test("a watch that is cut off in the middle of an event begins anew", async () =
   await until(() => watches >= 3 && events >= 3);
 });
 
-test("a watch that is refused is tried less and less often", async () => {
+// By the clock on the wall, of which others on the machine can take their share.
+test("a watch that is refused is tried less and less often", { retry: 2 }, async () => {
   const times: number[] = [];
   const api = await connectTo((response) => {
     times.push(performance.now());

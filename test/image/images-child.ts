@@ -26,7 +26,7 @@ export interface ChildWork {
 export interface ChildAnswer {
   /** Of the indexes, in the order of the images. */
   readonly digests: readonly string[];
-  /** Of the layers' bytes as they were served. */
+  /** Of the bytes of each image's layers as they were served, one after the other. */
   readonly layers: readonly string[];
   /** How much larger the process was at most than before the first image, in bytes. */
   readonly growth: number;
@@ -90,14 +90,16 @@ async function pullOnce(
   const { manifests } = parse(index.bytes) as { manifests: [{ digest: Digest }] };
   const manifest = await from.document(repository, manifests[0].digest);
   if (manifest === undefined) throw new Error("no manifest");
-  const { layers } = parse(manifest.bytes) as { layers: [{ digest: Digest }] };
-  const blob = await from.blob(repository, layers[0].digest);
-  if (blob === undefined) throw new Error("no layer");
+  const { layers } = parse(manifest.bytes) as { layers: { digest: Digest }[] };
   const hash = createHash("sha256");
-  try {
-    for await (const chunk of blob.read() as AsyncIterable<Uint8Array>) hash.update(chunk);
-  } finally {
-    await blob.close();
+  for (const layer of layers) {
+    const blob = await from.blob(repository, layer.digest);
+    if (blob === undefined) throw new Error("no layer");
+    try {
+      for await (const chunk of blob.read() as AsyncIterable<Uint8Array>) hash.update(chunk);
+    } finally {
+      await blob.close();
+    }
   }
   return { digest: index.digest, layer: `sha256:${hash.digest("hex")}` };
 }

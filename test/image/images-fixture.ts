@@ -107,11 +107,16 @@ export function storeImage(
 /** An image as a client pulls it. */
 export interface Pulled {
   readonly index: Document;
+  /** The lowest first. */
+  readonly layers: readonly { readonly digest: Digest; readonly bytes: Buffer }[];
+  /** The lowest one, the only one of most images. */
   readonly layer: Buffer;
   readonly layerDigest: Digest;
   /** Of amd64. */
   readonly config: {
     readonly config: { readonly Labels: Readonly<Record<string, string>>; readonly User?: string };
+    readonly rootfs: { readonly diff_ids: readonly Digest[] };
+    readonly history: readonly { readonly created_by: string }[];
   };
 }
 
@@ -120,9 +125,18 @@ export async function pull(images: Images, [repository, tag]: readonly [string, 
   const index = await images.resolveTag(repository, tag);
   const manifest = parse(await images.document(repository, digestIn(parse(index), "manifests")));
   const config = await read(images, repository, digestIn(manifest, "config"));
-  const layerDigest = digestIn(manifest, "layers");
-  const layer = await read(images, repository, layerDigest);
-  return { index, layer, layerDigest, config: JSON.parse(config.toString()) as Pulled["config"] };
+  const layers: Pulled["layers"][number][] = [];
+  for (const { digest } of manifest["layers"] as readonly { readonly digest: Digest }[])
+    layers.push({ digest, bytes: await read(images, repository, digest) });
+  const [lowest] = layers;
+  if (lowest === undefined) throw new Error("no layer");
+  return {
+    index,
+    layers,
+    layer: lowest.bytes,
+    layerDigest: lowest.digest,
+    config: JSON.parse(config.toString()) as Pulled["config"],
+  };
 }
 
 /** The bytes of a blob. */
@@ -137,7 +151,7 @@ export async function read(images: Images, repository: string, digest: Digest): 
 }
 
 /** A JSON document's content. */
-export function parse(document: Document | undefined): Record<string, unknown> {
+export function parse(document: Pick<Document, "bytes"> | undefined): Record<string, unknown> {
   if (document === undefined) throw new Error("no document");
   return JSON.parse(Buffer.from(document.bytes).toString()) as Record<string, unknown>;
 }

@@ -2,14 +2,15 @@ import { Readable } from "node:stream";
 
 import { describe, expect, it } from "vitest";
 
-import { type NarPart, NarsAhead } from "../../src/image/nars-ahead.ts";
+import type { LayerPart } from "../../src/image/layer.ts";
+import { NarsAhead } from "../../src/image/nars-ahead.ts";
 import type { NarHash } from "../../src/nix/hash.ts";
 import type { NarLocation } from "../../src/resolver/nar-location.ts";
 import { pathOf } from "../resolver/fake-store.ts";
 import { until } from "../resolver/fixture.ts";
 
 /** A part with locations in these caches. */
-function part(name: string, narSize = 100, caches: readonly string[] = ["first"]): NarPart {
+function part(name: string, narSize = 100, caches: readonly string[] = ["first"]): LayerPart {
   const storePath = pathOf(name);
   const locations = caches.map((cache): NarLocation => ({
     cache,
@@ -19,14 +20,14 @@ function part(name: string, narSize = 100, caches: readonly string[] = ["first"]
     narHash: "" as NarHash,
     narSize,
   }));
-  return { type: "nar", name, storePath, locations, contentAddresses: [] };
+  return { name, storePath, locations, contentAddresses: [] };
 }
 
-const numbered = (count: number, narSize?: number): NarPart[] =>
+const numbered = (count: number, narSize?: number): LayerPart[] =>
   Array.from({ length: count }, (_, index) => part(`part-${index}`, narSize));
 
 /** Opens NARs only when it is told to; its clock stands still. */
-function narsOf(parts: readonly NarPart[]) {
+function narsOf(parts: readonly LayerPart[]) {
   const asked: string[] = [];
   const openings = new Map<string, PromiseWithResolvers<Readable>>();
   const ended: string[] = [];

@@ -61,7 +61,8 @@ it("a process that is killed at any moment leaves nothing wrong", async () => {
   const maxBytes = 25_000_000;
   const rounds = 12;
   let unfinished = 0;
-  for (let round = 0; round < rounds; round++) {
+  // On until a moment was one of those that matter.
+  for (let round = 0; round < rounds || unfinished === 0; round++) {
     const child = await startChild({
       cache,
       publicKey: demoKey,
@@ -87,6 +88,4 @@ it("a process that is killed at any moment leaves nothing wrong", async () => {
     }
     await reopened.close();
   }
-  // Else no moment was one of those that matter.
-  expect(unfinished).toBeGreaterThan(0);
 });

@@ -4,6 +4,8 @@ import { parseDigest, sha256Digest } from "../../src/oci/digest.ts";
 import { describe, imageConfig, imageIndex, imageManifest, mediaTypes } from "../../src/oci/documents.ts";
 
 const layer = { digest: parseDigest(`sha256:${"ab".repeat(32)}`), size: 2048 };
+const upper = { digest: parseDigest(`sha256:${"cd".repeat(32)}`), size: 1536 };
+const layers = [{ ...layer, createdBy: "c" }];
 
 function text(document: { readonly bytes: Uint8Array }): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(document.bytes);
@@ -11,14 +13,12 @@ function text(document: { readonly bytes: Uint8Array }): string {
 
 const config = imageConfig({
   architecture: "amd64",
-  layer,
+  layers: [{ ...layer, createdBy: "nix-closure 1", comment: "/nix/store/x" }],
   labels: { "nix.closure/path": "/nix/store/x", a: "é" },
   user: "65532",
   env: ["PATH=/bin"],
-  createdBy: "nix-closure 1",
-  comment: "/nix/store/x",
 });
-const manifest = imageManifest({ config, layer, annotations: { z: "1", b: "2" } });
+const manifest = imageManifest({ config, layers: [layer], annotations: { z: "1", b: "2" } });
 
 group("bytes, which a digest covers, are fixed", () => {
   test("of a config", () => {
@@ -31,7 +31,7 @@ group("bytes, which a digest covers, are fixed", () => {
   });
 
   test("of a config with nothing optional", () => {
-    expect(text(imageConfig({ architecture: "arm64", layer, createdBy: "c" }))).toBe(
+    expect(text(imageConfig({ architecture: "arm64", layers }))).toBe(
       '{"created":"1970-01-01T00:00:01Z","architecture":"arm64","os":"linux","config":{},' +
         `"rootfs":{"type":"layers","diff_ids":["${layer.digest}"]},` +
         '"history":[{"created":"1970-01-01T00:00:01Z","created_by":"c"}]}',
@@ -44,6 +44,23 @@ group("bytes, which a digest covers, are fixed", () => {
         `"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"${config.digest}","size":${config.bytes.length}},` +
         `"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"${layer.digest}","size":2048}],` +
         '"annotations":{"b":"2","z":"1"}}',
+    );
+  });
+
+  // Every diffID has its history (nix2container's issue 57), in the order of the layers.
+  test("of a config and a manifest with two layers", () => {
+    const two = imageConfig({ architecture: "amd64", layers: [...layers, { ...upper, createdBy: "d" }] });
+    expect(text(two)).toBe(
+      '{"created":"1970-01-01T00:00:01Z","architecture":"amd64","os":"linux","config":{},' +
+        `"rootfs":{"type":"layers","diff_ids":["${layer.digest}","${upper.digest}"]},` +
+        '"history":[{"created":"1970-01-01T00:00:01Z","created_by":"c"},' +
+        '{"created":"1970-01-01T00:00:01Z","created_by":"d"}]}',
+    );
+    expect(text(imageManifest({ config: two, layers: [layer, upper] }))).toBe(
+      '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",' +
+        `"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"${two.digest}","size":${two.bytes.length}},` +
+        `"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"${layer.digest}","size":2048},` +
+        `{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"${upper.digest}","size":1536}]}`,
     );
   });
 
@@ -64,8 +81,8 @@ group("bytes, which a digest covers, are fixed", () => {
 });
 
 test("the order in which labels are given does not matter", () => {
-  const one = imageConfig({ architecture: "amd64", layer, createdBy: "c", labels: { a: "1", b: "2" } });
-  const other = imageConfig({ architecture: "amd64", layer, createdBy: "c", labels: { b: "2", a: "1" } });
+  const one = imageConfig({ architecture: "amd64", layers, labels: { a: "1", b: "2" } });
+  const other = imageConfig({ architecture: "amd64", layers, labels: { b: "2", a: "1" } });
   expect(one.digest).toBe(other.digest);
 });
 

@@ -30,7 +30,7 @@ export function annotationsFor(names: readonly string[]): fc.Arbitrary<Readonly<
         closure: closureText,
         own: fc.dictionary(name, closureText, { maxKeys: 2 }),
         containers: fc.uniqueArray(name, { minLength: 1, maxLength: 2 }),
-        strategy: fc.constantFrom("auto", "per-path", "bundle"),
+        strategy: fc.constantFrom("auto", "per-path", "packed", "bundle"),
         profile: fc.constantFrom("none", "/nix/var/nix/profiles/default", "/app"),
         path: fc.constantFrom("true", "false"),
         system: fc.constantFrom("x86_64-linux"),

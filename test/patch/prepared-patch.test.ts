@@ -42,7 +42,7 @@ function sibling(pod: Pod, suffix: string): Pod {
   const renamed = (name: string): string => (name.startsWith("nix-") ? name : `${name}-${suffix}`);
   const container = ({ image, env, volumeMounts, ...rest }: Container): Container => ({
     ...rest,
-    ...(image === undefined ? {} : { image: image === "debian:12" ? `debian:${suffix}` : image }),
+    ...(image === undefined ? {} : { image: image.startsWith("debian") ? `${image}-${suffix}` : image }),
     ...(env && {
       env: env.map((one) => (one.name === "PATH" ? one : { name: `${one.name}_${suffix}`, value: suffix })),
     }),
@@ -74,6 +74,17 @@ function podOf(container: Partial<Container> = {}, changes: Partial<Pod["spec"]>
   return {
     metadata: { annotations: { "nix.closure": root } },
     spec: { containers: [{ name: "app", image: "debian:12", ...container }], ...changes },
+  };
+}
+
+/** Its closure is packed, so that its volumes depend on how many other images the Pod has. */
+function packedPod(images: readonly (string | undefined)[], volumes: readonly string[] = []): Pod {
+  return {
+    metadata: { annotations: { "nix.closure": demoPath("nginx-app-1.0") } },
+    spec: {
+      containers: images.map((image, i) => ({ name: `app${i}`, ...(image === undefined ? {} : { image }) })),
+      volumes: volumes.map((reference, i) => ({ name: `data${i}`, image: { reference } })),
+    },
   };
 }
 
@@ -155,6 +166,23 @@ describe("a patch at once", () => {
     expect(found).toBeGreaterThan(100);
   });
 
+  test("is the pure patch of a packed closure, whatever other images the Pod has", async () => {
+    const admission = testAdmission();
+    const image = fc.constantFrom("debian:12", "debian:13", "nix.closure/base", "x:1", "", undefined);
+    const images = fc.array(image, { minLength: 1, maxLength: 4 });
+    const volumes = fc.array(fc.constantFrom("debian:12", "x:1", "model:1", "model:2"), { maxLength: 3 });
+    let found = 0;
+    await fc.assert(
+      fc.asyncProperty(images, volumes, async (someImages, someVolumes) => {
+        const asked = parsePod(jsonCopy(packedPod(someImages, someVolumes)));
+        if (await isPrepared(asked, admission)) found++;
+        else await learn(asked, admission);
+      }),
+      { numRuns: 1000 },
+    );
+    expect(found).toBeGreaterThan(100);
+  });
+
   test.for<[string, Pod]>([
     ["without any list", podOf()],
     ["with empty lists", podOf({ volumeMounts: [], env: [] }, { volumes: [] })],
@@ -195,6 +223,15 @@ describe("a patch at once", () => {
     ],
     ["with a mount in the store", podOf({ volumeMounts: [{ name: "x", mountPath: "/nix/store/x" }] })],
     ["with forty containers", podOf({}, { containers: manyContainers })],
+    ["with a packed closure", packedPod(["debian:12"])],
+    [
+      "with a packed closure beside several images",
+      packedPod(["debian:12", "debian:13", "debian:12", undefined]),
+    ],
+    [
+      "with a packed closure beside image volumes",
+      packedPod(["debian:12"], ["model:1", "model:2", "model:1"]),
+    ],
   ])("is had by a Pod %s, and its siblings", async ([, pod]) => {
     const admission = testAdmission();
     expect(await isPrepared(pod, admission), "before there was one").toBe(false);
@@ -249,6 +286,10 @@ describe("a patch at once", () => {
       { ...podOf(), metadata: { annotations: { "nix.closure": root, "nix.closure/profile": "/app" } } },
       { ...podOf(), metadata: { annotations: { "nix.closure": root, "nix.closure/profile": "none" } } },
     ],
+    ["another number of images", packedPod(["a", "b"]), packedPod(["a", "a"])],
+    ["the base image as another one", packedPod(["a", "a"]), packedPod(["a", "nix.closure/base"])],
+    ["an image volume of its own", packedPod(["a"], ["a"]), packedPod(["a"], ["b"])],
+    ["a container without an image", packedPod(["a", "b"]), packedPod(["a", undefined])],
     [
       "the same under another annotation",
       podOf(),

@@ -16,7 +16,10 @@ export const testSettings: AdmissionSettings = {
   defaultSource: "demo",
   host,
   strategy: "auto",
+  maxVolumes: 48,
+  kubelet: { registryPullQPS: 5, registryBurst: 10 },
   maxImageBytes: 10 * 1024 ** 3,
+  slowStartWarnings: false,
 };
 
 /**

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { Closure, PathType } from "../../src/nix/closure.ts";
 import { storePathName, type StorePath } from "../../src/nix/store-path.ts";
-import { planClosure, typesNeeded, type Plan, type PlanInput, type Strategy } from "../../src/plan/plan.ts";
+import {
+  planClosures,
+  typesNeeded,
+  type KnownClosure,
+  type Plan,
+  type PlanRules,
+  type Strategy,
+} from "../../src/plan/plan.ts";
 import { failureOf } from "../nix/failure.ts";
 import { madeClosure, type MadePath } from "../patch/closures.ts";
 
@@ -14,18 +21,17 @@ const paths: readonly MadePath[] = [
   { name: "app", narSize: 10_000, references: ["tool", "link"] },
 ];
 
-function plan(roots: readonly string[], strategy: Strategy, options: Partial<PlanInput> = {}): Plan {
+function plan(
+  roots: readonly string[],
+  strategy: Strategy,
+  options: Partial<KnownClosure & PlanRules> = {},
+): Plan {
   const { closure, types } = madeClosure(options.closure ? [] : roots, paths);
-  return planClosure({
-    source: "demo",
-    closure,
-    types,
-    strategy,
-    profileRoots: new Set(closure.roots.slice(0, 1)),
-    host: "localhost:5417",
-    maxImageBytes: 1e6,
-    ...options,
-  });
+  const known = { source: "demo", closure, types, profileRoots: new Set(closure.roots.slice(0, 1)) };
+  const rules = { strategy, maxImages: 8, host: "localhost:5417", maxImageBytes: 1e6 };
+  const plans = planClosures([{ ...known, ...options }], { ...rules, ...options });
+  expect(plans).toHaveLength(1);
+  return plans[0]!;
 }
 
 const names = (list: readonly StorePath[]): readonly string[] => list.map(storePathName);
@@ -38,7 +44,7 @@ function show({ volumes }: Plan): readonly (readonly [string, readonly string[],
   ]);
 }
 
-describe("planClosure", () => {
+describe("planClosures", () => {
   test("per-path gives each directory a volume: store image first, then roots, then the rest by hash", () => {
     const perPath = plan(["app"], "per-path");
     expect(show(perPath)).toEqual([
@@ -60,8 +66,23 @@ describe("planClosure", () => {
     ]);
   });
 
-  test("auto is per-path in this version", () => {
-    expect(plan(["app"], "auto")).toEqual(plan(["app"], "per-path"));
+  test("auto is per-path as long as its images are few enough, else packed", () => {
+    for (const maxImages of [5, 48, Infinity])
+      expect(plan(["app"], "auto", { maxImages })).toEqual(plan(["app"], "per-path"));
+    const packed = plan(["app"], "auto", { maxImages: 3 });
+    expect(packed).toEqual(plan(["app"], "packed", { maxImages: 3 }));
+    expect([packed.strategy, packed.volumes.length]).toEqual(["packed", 3]);
+  });
+
+  test("packed gives the profile a volume, then the largest directories, and puts the rest into the store image", () => {
+    const packed = plan(["app"], "packed", { maxImages: 3 });
+    expect(show(packed)).toEqual([
+      ["/nix/store", ["conf", "libc", "link"], 1011],
+      ["app", ["app"], 10_000],
+      ["tool", ["tool"], 100],
+    ]);
+    expect(packed.volumes[0]).toMatchObject({ image: { kind: "store", decision: "o0204" } });
+    expect(show(plan(["app"], "packed", { maxImages: 0 }))).toEqual(show(plan(["app"], "bundle")));
   });
 
   test("bundle puts everything but profiles into the store image", () => {
@@ -85,7 +106,7 @@ describe("planClosure", () => {
 
   test("without files there is no store image", () => {
     const { closure, types } = madeClosure(["a"], [{ name: "a", references: ["b"] }, { name: "b" }]);
-    for (const strategy of ["per-path", "bundle"] as const) {
+    for (const strategy of ["per-path", "packed", "bundle"] as const) {
       const profileRoots = new Set(strategy === "bundle" ? closure.paths.map((info) => info.storePath) : []);
       const { volumes } = plan([], strategy, { closure, types, profileRoots });
       expect(volumes.map((volume) => volume.image.kind)).toEqual(["path", "path"]);
@@ -114,13 +135,34 @@ describe("planClosure", () => {
   });
 });
 
-test.for<[Strategy, readonly string[]]>([
-  ["bundle", ["app"]],
-  ["per-path", ["conf", "libc", "tool", "link", "app"]],
-  ["auto", ["conf", "libc", "tool", "link", "app"]],
-  ["packed", ["conf", "libc", "tool", "link", "app"]],
-])("%s needs the types of %j", ([strategy, expected]) => {
-  expect(names(typesNeeded(madeClosure(["app"], paths).closure, strategy))).toEqual(expected);
+describe("typesNeeded", () => {
+  const all = ["conf", "libc", "tool", "link", "app"];
+  const few = Array.from({ length: 30 }, (_, i) => ({ name: `p${i}`, narSize: i + 1 }));
+  const root = { name: "root", references: few.map(({ name }) => name) };
+
+  test.for<[Strategy, number, readonly string[]]>([
+    ["bundle", 3, ["app"]],
+    ["per-path", 3, all],
+    ["auto", 5, all],
+    ["packed", 3, ["app", "link", "tool", "libc", "conf"]],
+  ])("%s with %i images: %j", ([strategy, maxImages, expected]) => {
+    const { closure } = madeClosure(["app"], paths);
+    const wanted = { source: "demo", closure, profileRoots: new Set<StorePath>() };
+    expect(typesNeeded([wanted], { strategy, maxImages }).map(names)).toEqual([expected]);
+  });
+
+  test.for(["auto", "packed"] as const)("%s asks for a few more than may get volumes", (strategy) => {
+    const { closure } = madeClosure(["root"], [...few, root]);
+    const wanted = { source: "demo", closure, profileRoots: new Set<StorePath>() };
+    const expected = [
+      "root",
+      ...few
+        .slice(-9)
+        .map(({ name }) => name)
+        .toReversed(),
+    ];
+    expect(typesNeeded([wanted], { strategy, maxImages: 5 }).map(names)).toEqual([expected]);
+  });
 });
 
 describe("limits", () => {
@@ -167,8 +209,9 @@ describe("limits", () => {
   test.for<[Strategy, number, string]>([
     ["per-path", 9999, "the image of /nix/store/00000000000000000000000000000004-app has 9.8 KiB"],
     ["bundle", 1110, "the image of the closure of 00000000000000000000000000000004-app has 1.1 KiB"],
+    ["packed", 1010, "the image of the closure of 00000000000000000000000000000004-app has 1011 B"],
   ])("%s: an image above %i bytes is refused", ([strategy, maxImageBytes, message]) => {
-    const error = failureOf(() => plan(["app"], strategy, { maxImageBytes }));
+    const error = failureOf(() => plan(["app"], strategy, { maxImageBytes, maxImages: 3 }));
     expect(error.code).toBe("IMAGE_TOO_LARGE");
     expect(error.message).toContain(message);
     expect(error.message.endsWith("or use strategy per-path")).toBe(strategy !== "per-path");
@@ -176,9 +219,5 @@ describe("limits", () => {
 
   test("an image of just the limit is not", () => {
     expect(plan(["app"], "per-path", { maxImageBytes: 10_000 }).volumes).toHaveLength(4);
-  });
-
-  test("packed is not there yet", () => {
-    expect(failureOf(() => plan(["app"], "packed")).code).toBe("STRATEGY_UNAVAILABLE");
   });
 });

@@ -87,9 +87,9 @@ export function imageFixture(repository: string) {
   const layerBytes = Buffer.alloc(10_000);
   layerBytes.forEach((_, at) => (layerBytes[at] = at % 251));
   const layer = { digest: images.addBlob(repository, layerBytes), size: layerBytes.length };
-  const config = imageConfig({ architecture: "amd64", layer, createdBy: "test" });
+  const config = imageConfig({ architecture: "amd64", layers: [{ ...layer, createdBy: "test" }] });
   images.addBlob(repository, config.bytes);
-  const manifest = imageManifest({ config, layer });
+  const manifest = imageManifest({ config, layers: [layer] });
   images.addDocument(repository, manifest);
   const index = imageIndex({ manifests: [{ document: manifest, architecture: "amd64" }] });
   for (const tag of ["1", "b", "a"]) images.addTag(repository, tag, index);

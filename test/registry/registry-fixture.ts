@@ -16,11 +16,16 @@ export class RegistryFixture {
   server: FastifyInstance = fastify();
   image = imageFixture(name);
   observed: RegistryRequest[] = [];
+  held: number[] = [];
 
   async start(): Promise<void> {
     this.image = imageFixture(name);
     this.observed = [];
-    const observer = { request: (request: RegistryRequest) => void this.observed.push(request) };
+    this.held = [];
+    const observer = {
+      request: (request: RegistryRequest) => void this.observed.push(request),
+      held: (seconds: number) => void this.held.push(seconds),
+    };
     this.server = fastify({ ...registryServerOptions(observer), forceCloseConnections: true });
     await this.server.register(registryPlugin({ images: this.image.images, observer }));
   }

@@ -104,7 +104,8 @@ describe("a webhook in a cluster", () => {
 });
 
 describe("an API server that hangs", () => {
-  test("does not keep the webhook from ending", async () => {
+  // By the clock on the wall, of which others on the machine can take their share.
+  test("does not keep the webhook from ending", { retry: 2 }, async () => {
     const api = await openApi();
     const webhook = await startWebhook();
     await until(async () => (await webhook.admin("/readyz")).status === 200);

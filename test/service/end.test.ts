@@ -67,7 +67,7 @@ describe("a service that ends under load", () => {
     closing = service.close(200);
     await Promise.all([closing, ...load]);
     expect(lost).toEqual([]);
-    expect(afterClosing).toBeGreaterThan(8);
+    expect(afterClosing).toBeGreaterThan(0);
   });
 
   test("answers a review that waits for a cache", async () => {

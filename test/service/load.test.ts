@@ -129,20 +129,25 @@ test("an image stays until those who were told of it have it, in a store with ro
   await expectSettled(loaded, maxBytes);
 });
 
-test("500 admissions while the cache hangs are all answered in time, as temporary", async () => {
-  await using cache = await DemoCacheServer.start();
-  const loaded = await start(demoSource(cache.url), "1Gi");
-  const client = clientOf(loaded);
-  // Connections as an API server has them, open already.
-  await Promise.all(Array.from({ length: 500 }, async () => client.review(reviewOf(podWith({})))));
-  cache.stall();
-  const timeout = 6;
-  for (const { response, took } of await review(client, [nginx, mixed, python], 500, timeout)) {
-    expect(response).toMatchObject({ allowed: false, status: { code: 504, reason: "Timeout" } });
-    expect(response.status?.message).toContain("try again [RESOLVE_TIMEOUT");
-    expect(took).toBeLessThan(timeout);
-  }
-  expect(await loaded.service.metric("admissions_in_flight")).toBe(0);
-  cache.wake();
-  await until(async () => (await client.review(reviewOf(podWith({ "nix.closure": nginx })))).allowed);
-});
+// By the clock on the wall, of which others on the machine can take their share.
+test(
+  "500 admissions while the cache hangs are all answered in time, as temporary",
+  { retry: 2 },
+  async () => {
+    await using cache = await DemoCacheServer.start();
+    const loaded = await start(demoSource(cache.url), "1Gi");
+    const client = clientOf(loaded);
+    // Connections as an API server has them, open already.
+    await Promise.all(Array.from({ length: 500 }, async () => client.review(reviewOf(podWith({})))));
+    cache.stall();
+    const timeout = 6;
+    for (const { response, took } of await review(client, [nginx, mixed, python], 500, timeout)) {
+      expect(response).toMatchObject({ allowed: false, status: { code: 504, reason: "Timeout" } });
+      expect(response.status?.message).toContain("try again [RESOLVE_TIMEOUT");
+      expect(took).toBeLessThan(timeout);
+    }
+    expect(await loaded.service.metric("admissions_in_flight")).toBe(0);
+    cache.wake();
+    await until(async () => (await client.review(reviewOf(podWith({ "nix.closure": nginx })))).allowed);
+  },
+);

@@ -53,6 +53,8 @@ export async function makeFiles(pair: KeyPair | undefined): Promise<ServiceFiles
         blobs: { directory: join(directory, "blobs"), maxBytes: "1Gi" },
       },
       webhook: { listen: "127.0.0.1:0", certFile, keyFile },
+      // Who pulls here is no kubelet.
+      kubelet: { registryPullQPS: 0 },
       admin: { listen: "127.0.0.1:0" },
       ...changes,
     }),

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parsePod, type Pod } from "../../src/patch/pod.ts";
 import type { Resolver } from "../../src/resolver/resolver.ts";
-import { createAdmission } from "../../src/webhook/admission.ts";
+import { createAdmission, type AdmissionSettings } from "../../src/webhook/admission.ts";
 import { demoClosure, demoPath, demoTypes } from "../patch/closures.ts";
 import { testAdmission, testSettings } from "../patch/test-admission.ts";
 
@@ -66,10 +66,84 @@ describe("path types", () => {
     expect(asked).toEqual([1, 8]);
   });
 
+  test("are asked for of the root and the largest paths where the closure is packed", async () => {
+    const { inject, asked } = countingAdmission();
+    // Of 20 paths eight images hold some; four more are asked for, should files be among these.
+    await inject(podWith({ "nix.closure": demoPath("python3-defaults-3.11.2-1+b1") }));
+    expect(asked).toEqual([13]);
+  });
+
   test("are asked for of all where each directory gets a volume", async () => {
     const { inject, asked } = countingAdmission();
     await inject(podWith({ "nix.closure": mixed }));
     expect(asked).toEqual([8]);
+  });
+});
+
+describe("a packed Pod", () => {
+  const nginx = demoPath("nginx-app-1.0");
+  const pod = podWith({ "nix.closure": nginx });
+  const sidecars = ["proxy", "logs", "mesh"].map((name) => ({ name, image: `${name}:1` }));
+  const volumesOf = ({ spec }: Pod): number => (spec.volumes ?? []).length;
+  const withSidecars = (from: Pod): Pod => ({
+    ...from,
+    spec: { ...from.spec, containers: [...from.spec.containers, ...sidecars] },
+  });
+
+  test("has volumes for what its other images leave of the kubelet's burst", async () => {
+    const injected = async (asked: Pod, settings: Partial<AdmissionSettings> = {}): Promise<number> =>
+      volumesOf((await testAdmission(settings).inject(asked, "default"))!.pod);
+    expect(await injected(pod)).toBe(8);
+    expect(await injected(withSidecars(pod))).toBe(5);
+    expect(await injected(pod, { kubelet: { registryPullQPS: 10, registryBurst: 13 } })).toBe(11);
+    expect(await injected(pod, { kubelet: { registryPullQPS: 0, registryBurst: 1 } })).toBe(14);
+    expect(await injected(pod, { maxVolumes: 6 })).toBe(6);
+  });
+
+  test("is as it should be at a second review, although a sidecar came meanwhile", async () => {
+    const admission = testAdmission();
+    const { pod: injected } = (await admission.inject(pod, "default"))!;
+    expect((await admission.inject(injected, "default"))!.pod).toBe(injected);
+    const joined = withSidecars(injected);
+    expect((await admission.inject(joined, "default"))!.pod).toBe(joined);
+    // So it is for a webhook that knows of nothing before, and with other limits.
+    for (const settings of [{}, { maxVolumes: 3 }, { kubelet: { registryPullQPS: 0, registryBurst: 1 } }])
+      expect((await testAdmission(settings).inject(joined, "default"))!.pod).toBe(joined);
+  });
+
+  test("with two closures is so too, and gets its share of the plan anew if one volume is lost", async () => {
+    const admission = testAdmission();
+    const two = parsePod({
+      metadata: { annotations: { "nix.closure": nginx, "container.nix.closure/app": mixed } },
+      spec: { containers: ["app", "web"].map((name) => ({ name, image: "debian:12" })) },
+    });
+    const { pod: injected } = (await admission.inject(two, "default"))!;
+    expect(volumesOf(injected)).toBe(8);
+    expect((await admission.inject(injected, "default"))!.pod).toBe(injected);
+    for (const lost of injected.spec.volumes ?? []) {
+      const volumes = (injected.spec.volumes ?? []).filter((volume) => volume !== lost);
+      const damaged = { ...injected, spec: { ...injected.spec, volumes } };
+      const { pod: mended } = (await testAdmission().inject(damaged, "default"))!;
+      const references = ({ spec }: Pod): ReadonlySet<string | undefined> =>
+        new Set((spec.volumes ?? []).map(({ image }) => image?.reference));
+      expect(references(mended)).toEqual(references(injected));
+    }
+  });
+
+  test("is planned anew where another closure of the same Pod changes its share", async () => {
+    const admission = testAdmission();
+    const both = parsePod({
+      metadata: {
+        annotations: {
+          "nix.closure": nginx,
+          "container.nix.closure/app": demoPath("python3-defaults-3.11.2-1+b1"),
+        },
+      },
+      spec: { containers: ["app", "web"].map((name) => ({ name, image: "debian:12" })) },
+    });
+    const alone = volumesOf((await admission.inject(pod, "default"))!.pod);
+    const together = volumesOf((await admission.inject(both, "default"))!.pod);
+    expect([alone, together, volumesOf((await admission.inject(pod, "default"))!.pod)]).toEqual([8, 8, 8]);
   });
 });
 

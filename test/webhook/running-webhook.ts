@@ -44,7 +44,10 @@ export async function startWebhook(
     defaultSource: "demo",
     host: "localhost:5417",
     strategy: "auto",
+    maxVolumes: 48,
+    kubelet: { registryPullQPS: 5, registryBurst: 10 },
     maxImageBytes: 2 ** 30,
+    slowStartWarnings: false,
   });
   const state = { inFlight: 0, outcomes: [] as ReviewOutcome[] };
   const server = createWebhookServer({

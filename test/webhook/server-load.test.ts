@@ -33,7 +33,12 @@ describe("the timeout that the API server announces", () => {
     ["soon", 9000],
     ["999999s", 9000],
   ])("%o leaves %i ms", (timeout, milliseconds) => {
-    expect(timeLimit(timeout ?? null)).toBe(milliseconds);
+    expect(timeLimit(timeout ?? null, 0)).toBe(milliseconds);
+  });
+
+  test("is shorter where many wait already, but not below the half", () => {
+    expect(timeLimit("10s", 500)).toBe(8000);
+    expect(timeLimit("10s", 5000)).toBe(5000);
   });
 
   test("can be said twice, or not be a timeout at all", async () => {
@@ -44,35 +49,40 @@ describe("the timeout that the API server announces", () => {
     }
   });
 
-  test("is kept while a cache hangs; the walk goes on, so the next try finds it warm", async () => {
-    await using cache = await DemoCacheServer.start();
-    const running = await startWebhook(first, { cache: cache.url });
-    const pod = podWith({ "nix.closure": nginx });
-    cache.stall();
+  // By the clock on the wall, of which others on the machine can take their share.
+  test(
+    "is kept while a cache hangs; the walk goes on, so the next try finds it warm",
+    { retry: 2 },
+    async () => {
+      await using cache = await DemoCacheServer.start();
+      const running = await startWebhook(first, { cache: cache.url });
+      const pod = podWith({ "nix.closure": nginx });
+      cache.stall();
 
-    const started = performance.now();
-    const denied = await running.client.review(reviewOf(pod), "?timeout=2s");
-    const milliseconds = performance.now() - started;
-    expect(denied).toMatchObject({ allowed: false, status: { code: 504, reason: "Timeout" } });
-    expect(denied.status?.message).toMatch(/nginx-app-1\.0.*; try again \[RESOLVE_TIMEOUT/);
-    expect(milliseconds).toBeGreaterThanOrEqual(999);
-    expect(milliseconds).toBeLessThan(2000);
-    expect(cache.requests.length).toBeGreaterThan(0);
+      const started = performance.now();
+      const denied = await running.client.review(reviewOf(pod), "?timeout=2s");
+      const milliseconds = performance.now() - started;
+      expect(denied).toMatchObject({ allowed: false, status: { code: 504, reason: "Timeout" } });
+      expect(denied.status?.message).toMatch(/nginx-app-1\.0.*; try again \[RESOLVE_TIMEOUT/);
+      expect(milliseconds).toBeGreaterThanOrEqual(999);
+      expect(milliseconds).toBeLessThan(2000);
+      expect(cache.requests.length).toBeGreaterThan(0);
 
-    cache.wake();
-    // Nobody waits for the walk; its last requests are those for the paths' types.
-    let response = denied;
-    await until(async () => {
-      response = await running.client.review(reviewOf(pod), "?timeout=200ms");
-      return response.allowed;
-    });
-    const asked = cache.requests.length;
-    const again = await running.client.review(reviewOf(pod), "?timeout=1s");
-    expect(operationsOf(again)).toEqual(operationsOf(response));
-    expect(cache.requests).toHaveLength(asked);
-    expect(patched(pod, response).spec.volumes).toHaveLength(14);
-    expect(running.inFlight).toBe(0);
-  });
+      cache.wake();
+      // Nobody waits for the walk; its last requests are those for the paths' types.
+      let response = denied;
+      await until(async () => {
+        response = await running.client.review(reviewOf(pod), "?timeout=200ms");
+        return response.allowed;
+      });
+      const asked = cache.requests.length;
+      const again = await running.client.review(reviewOf(pod), "?timeout=1s");
+      expect(operationsOf(again)).toEqual(operationsOf(response));
+      expect(cache.requests).toHaveLength(asked);
+      expect(patched(pod, response).spec.volumes).toHaveLength(8);
+      expect(running.inFlight).toBe(0);
+    },
+  );
 
   test.each(["33ms", "0s", "0.0015s"])("of %s is too short for anything but a denial", async (timeout) => {
     await using cache = await DemoCacheServer.start();

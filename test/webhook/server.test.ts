@@ -144,12 +144,6 @@ describe("each kind of wrong annotation is denied in one line with its code and 
       [`${key}/strategy`, "is not one of"],
     ],
     [
-      "STRATEGY_UNAVAILABLE",
-      422,
-      { [key]: hello, [`${key}/strategy`]: "packed" },
-      ["use auto, per-path or bundle"],
-    ],
-    [
       "ANNOTATION_INVALID",
       400,
       { [key]: hello, [`${key}/profile`]: "app" },

@@ -81,6 +81,8 @@ export class Trial implements AsyncDisposable {
       defaultSource: entries[0]?.[0],
       registry: { listen: "127.0.0.1:0", blobs: { directory: file("store"), maxBytes: "1Gi" } },
       webhook: { listen: "127.0.0.1:0", certFile, keyFile },
+      // Who pulls here is no kubelet.
+      kubelet: { registryPullQPS: 0 },
       admin: { listen: "127.0.0.1:0" },
     };
     const log: LogLine[] = [];

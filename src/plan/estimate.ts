@@ -1,0 +1,72 @@
+import type { KubeletLimits } from "./budget.ts";
+
+/** A kubelet as it comes (KubeletConfiguration v1beta1), and one that is told not to limit pulls. */
+export const kubelets = {
+  stock: { registryPullQPS: 5, registryBurst: 10 },
+  tuned: { registryPullQPS: 0, registryBurst: 10 },
+} as const satisfies Readonly<Record<string, KubeletLimits>>;
+
+/** What a node has to do before a Pod's containers start. */
+export interface StartLoad {
+  /** Image volumes whose images the node pulls. */
+  readonly images: number;
+  /** Store paths in those images that are fetched and converted. */
+  readonly storePaths: number;
+  /** Their NarSize, in bytes. */
+  readonly narBytes: number;
+  /** Image volumes whose images the node has. */
+  readonly presentImages: number;
+}
+
+/** What the parts of a start cost. */
+export interface StartCosts {
+  /** A Pod without image volumes: scheduling, sandbox, the container's own image on the node. */
+  readonly fixedSeconds: number;
+  /** One more image to pull, whatever its size. */
+  readonly imageSeconds: number;
+  /** One more store path to fetch and convert, whatever its size. */
+  readonly storePathSeconds: number;
+  /** One more byte of NAR: fetched, converted, sent, unpacked. */
+  readonly byteSeconds: number;
+  /** One more volume whose image the node has. */
+  readonly presentImageSeconds: number;
+}
+
+/**
+ * The costs that docs/performance.md, pod-start, measured: from `kubectl apply` to containers that run, where neither the
+ * node nor its registry has anything and the caches are near. A path takes no time beside its image's and its bytes'.
+ */
+export const startCosts: StartCosts = {
+  fixedSeconds: 0.7,
+  imageSeconds: 0.045,
+  storePathSeconds: 0,
+  byteSeconds: 1 / 100e6,
+  presentImageSeconds: 0.01,
+};
+
+/** The part of registryPullQPS that the registry's pacing lets through, and how much smaller its burst is. */
+const paced = { rateShare: 0.95, burstReserve: 2 } as const;
+
+/**
+ * Estimates how long a Pod takes to start, in seconds. What the registry's pacing holds back overlaps with the pulls
+ * that go on meanwhile, so the longer of the two counts.
+ */
+export function estimateStart(
+  load: StartLoad,
+  kubelet: KubeletLimits,
+  costs: StartCosts = startCosts,
+): number {
+  const pulling =
+    load.images * costs.imageSeconds +
+    load.storePaths * costs.storePathSeconds +
+    load.narBytes * costs.byteSeconds;
+  const mounting = load.presentImages * costs.presentImageSeconds;
+  return costs.fixedSeconds + mounting + Math.max(pulling, pacedSeconds(load, kubelet));
+}
+
+/** How long the registry's pacing spreads the pulls of a Pod over, in seconds (src/registry/pacing.ts). */
+function pacedSeconds({ images }: StartLoad, { registryPullQPS, registryBurst }: KubeletLimits): number {
+  if (registryPullQPS === 0) return 0;
+  const beyond = images - Math.max(0, registryBurst - paced.burstReserve);
+  return Math.max(0, beyond) / (paced.rateShare * registryPullQPS);
+}

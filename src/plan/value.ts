@@ -1,0 +1,15 @@
+import type { Closure } from "../nix/closure.ts";
+import type { NarInfo } from "../nix/narinfo.ts";
+
+/**
+ * What an image of its own is worth for a path of a closure: its size, in bytes. Only the order counts.
+ *
+ * An image of its own saves the path's bytes on a node each time that another closure has the same path. Whether one
+ * has, nobody knows where a Pod is planned. The size is a property of the path alone, so that all closures agree which
+ * of two paths comes first, and those with a common base take the same large ones; a few of them hold most of its bytes.
+ * How many paths need it, and how high it is in the graph, differ from closure to closure: to choose by these, alone or
+ * with the size, costs no fewer bytes in any fleet that was measured (bench/packing.ts, docs/performance.md).
+ */
+export function pathValue({ narSize }: NarInfo, _closure: Closure): number {
+  return narSize;
+}
