@@ -84,6 +84,11 @@ export function defineMetrics(registry: Registry) {
       "Bytes of the blobs that were removed to make room.",
     ),
 
+    readAheadImages: counter(
+      "read_ahead_images_total",
+      "Images of a plan that nobody had asked for yet: made ahead, there already, failed, or dropped since nobody asked for the plan any more.",
+      ["outcome"],
+    ),
     imageRequestsWaiting: gauge(
       "image_requests_waiting",
       "Requests for a tag that wait for their image; beyond 1000 they are refused.",

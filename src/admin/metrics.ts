@@ -48,6 +48,8 @@ export interface ImagesMetrics {
   eviction(bytes: number): void;
   /** Requests for tags that wait now. */
   waiting(requests: number): void;
+  /** Images of plans that nobody had asked for yet. */
+  readAhead(outcome: string, images: number): void;
 }
 
 /** What the registry tells: its RegistryObserver. */
@@ -144,6 +146,7 @@ export function createMetrics(version: string): Metrics {
         set.evictedBytes.inc(bytes);
       },
       waiting: (requests) => set.imageRequestsWaiting.set(requests),
+      readAhead: (outcome, images) => set.readAheadImages.inc({ outcome }, images),
     },
     registry: {
       request({ kind, status, bytes, seconds }) {
@@ -207,6 +210,8 @@ function startAtZero(set: MetricSet): void {
   for (const kind of ["info", "narinfo", "listing", "nar"] as const) {
     for (const outcome of ["hit", "missing", "error"] as const) set.cacheRequests.inc({ kind, outcome }, 0);
   }
+  for (const outcome of ["converted", "known", "failed", "dropped"] as const)
+    set.readAheadImages.inc({ outcome }, 0);
   for (const outcome of ["hit", "miss"] as const) set.resolverLookups.inc({ outcome }, 0);
   for (const outcome of ["accepted", "rejected", "unreadable"] as const) {
     set.certificateReloads.inc({ outcome }, 0);

@@ -57,6 +57,11 @@ export class BlobBudget {
     return this.#blobBytes + this.#reservedBytes;
   }
 
+  /** Bytes that are set aside. */
+  get reservedBytes(): number {
+    return this.#reservedBytes;
+  }
+
   /** Counts a blob that is there. */
   addBlob(bytes: number): void {
     this.#blobBytes += bytes;

@@ -75,6 +75,13 @@ export class BlobStore {
     }
   }
 
+  /** Bytes that cannot be evicted now: blobs that clients read or were told of, and what is set aside. */
+  get bytesInUse(): number {
+    let bytes = this.budget.reservedBytes;
+    for (const { users, size } of this.#blobs.values()) if (users > 0) bytes += size;
+    return bytes;
+  }
+
   /** Where a layer can be written before it is published. */
   temporaryFile(): string {
     return this.#files.temporaryFile();

@@ -2,11 +2,13 @@
  * Runs in worker threads: makes layers from NARs. Decompressing and hashing take all of a core; the registry and the
  * webhook answer meanwhile.
  */
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open as openFile } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import type { MessagePort } from "node:worker_threads";
 
 import { type NixClosureError, toNixClosureError } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
+import { systemClock } from "../resolver/clock.ts";
 import type { NarLocation } from "../resolver/nar-location.ts";
 import { nameNar } from "../resolver/name-path.ts";
 import { openNar } from "../resolver/open-nar.ts";
@@ -22,6 +24,7 @@ import { decompress } from "../compression/decompress.ts";
 import { diskError } from "./disk-error.ts";
 import { addNar, type LayerPart } from "./layer.ts";
 import { type Layer, LayerWriter } from "./layer-writer.ts";
+import { type NarAttempt, NarsAhead } from "./nars-ahead.ts";
 
 /** Makes one layer. */
 export async function convert(task: ConversionTask): Promise<ConversionResult> {
@@ -42,7 +45,7 @@ export async function convert(task: ConversionTask): Promise<ConversionResult> {
 
 async function openNew(file: string): Promise<FileHandle> {
   try {
-    return await open(file, "wx");
+    return await openFile(file, "wx");
   } catch (error) {
     throw diskError("make a file", error);
   }
@@ -54,33 +57,43 @@ async function writeLayer(
   signal: AbortSignal,
   missing: StorePath[],
 ): Promise<Layer> {
-  for (const part of task.parts) {
-    signal.throwIfAborted();
-    await addFromAnyCache(writer, part, task, signal, missing);
+  const { parts, narLimits } = task;
+  const open = (location: NarLocation, until: AbortSignal): Promise<Readable> =>
+    openNar(location, until, narLimits);
+  const ahead = new NarsAhead(parts, { open, signal, clock: systemClock });
+  try {
+    for (const part of parts) {
+      signal.throwIfAborted();
+      await addFromAnyCache(writer, part, { task, ahead, signal, missing });
+    }
+  } finally {
+    ahead.close();
   }
   return writer.finish();
 }
 
+interface Conversion {
+  readonly task: ConversionTask;
+  readonly ahead: NarsAhead;
+  readonly signal: AbortSignal;
+  readonly missing: StorePath[];
+}
+
 /** Tries one location after the other; what a failed one has left is taken back. */
-async function addFromAnyCache(
-  writer: LayerWriter,
-  part: LayerPart,
-  task: ConversionTask,
-  signal: AbortSignal,
-  missing: StorePath[],
-): Promise<void> {
+async function addFromAnyCache(writer: LayerWriter, part: LayerPart, conversion: Conversion): Promise<void> {
+  const { ahead, signal, missing } = conversion;
   const start = await writer.checkpoint();
   const errors: NixClosureError[] = [];
-  for (const location of part.locations) {
+  for (const attempt of ahead.attempts(part)) {
     try {
-      await addFrom(writer, part, location, task, signal);
+      await addFrom(writer, part, attempt, conversion);
       return;
     } catch (cause) {
       const error = toNixClosureError(cause);
       // No other cache helps.
       if (signal.aborted || isOurs(error)) throw error;
       if (error.code === "NAR_MISSING") missing.push(part.storePath);
-      errors.push(nameNar(error, location));
+      errors.push(nameNar(error, attempt.location));
       await writer.rollBack(start);
     }
   }
@@ -93,16 +106,16 @@ async function addFromAnyCache(
 async function addFrom(
   writer: LayerWriter,
   part: LayerPart,
-  location: NarLocation,
-  { programs, narLimits }: ConversionTask,
-  signal: AbortSignal,
+  { location, open }: NarAttempt,
+  { task, signal }: Conversion,
 ): Promise<void> {
-  const compressed = await openNar(location, signal, narLimits);
+  const compressed = await open();
   const stop = (): void => void compressed.destroy(toNixClosureError(signal.reason));
   signal.addEventListener("abort", stop, { once: true });
   try {
     signal.throwIfAborted();
     const { storePath, narSize, contentAddress = [] } = location;
+    const { programs } = task;
     const nar = decompress(location.compression, compressed, { storePath, narSize, programs, signal });
     const contentAddresses = [...new Set(part.contentAddresses.concat(contentAddress))];
     await addNar(writer, nar, location, { name: part.name, contentAddresses });

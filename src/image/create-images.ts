@@ -28,6 +28,8 @@ export interface ImagesOptions {
   readonly patience?: number;
   /** Requests for tags that may wait at a time. */
   readonly maxWaiting?: number;
+  /** Whether the first request for an image of a plan has all of its images made; left out: yes. */
+  readonly readAhead?: boolean;
   /** Other time limits for NARs than the usual ones, for tests. */
   readonly narLimits?: NarLimits | undefined;
   /** Milliseconds since the epoch. */
@@ -47,6 +49,7 @@ const defaultMaxWaiting = 1000;
 export async function createImages(options: ImagesOptions): Promise<Images & { close(): Promise<void> }> {
   const { resolver, directory, maxBytes, narLimits, now = Date.now } = options;
   const { workers = defaultWorkers, patience = defaultPatience, maxWaiting = defaultMaxWaiting } = options;
+  const { readAhead = true } = options;
   const { observer = silentImagesObserver, log = silentImagesLog } = options;
   const programs = options.programs ?? (await findPrograms(process.env["PATH"]));
   const store = await BlobStore.open({ directory, maxBytes, observer, log, now });
@@ -59,5 +62,7 @@ export async function createImages(options: ImagesOptions): Promise<Images & { c
     log,
     patience,
     maxWaiting,
+    readAhead,
+    now,
   });
 }

@@ -1,3 +1,4 @@
+import type { StoreHash } from "../nix/store-path.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Document } from "../oci/documents.ts";
 import { imageDocuments } from "./image-documents.ts";
@@ -32,6 +33,17 @@ export class ImageCatalog {
   /** Tags of a repository, sorted. */
   tags(repository: string): readonly string[] {
     return [...(this.#records.get(repository)?.keys() ?? [])].toSorted();
+  }
+
+  /** Whether there is a store image with this path for a root that leaves paths to path images. */
+  hasStoreImage({ source, hash }: { readonly source: string; readonly hash: StoreHash }): boolean {
+    const prefix = `${source}/closure/`;
+    for (const [repository, records] of this.#records) {
+      if (!repository.startsWith(prefix)) continue;
+      const isRoot = repository.slice(prefix.length).split("_").includes(hash);
+      if (isRoot && records.keys().some((tag) => !tag.includes("-n-"))) return true;
+    }
+    return false;
   }
 
   /** Adds a record, in place of the one with its repository and tag. */

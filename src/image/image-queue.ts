@@ -40,6 +40,11 @@ export class ImageQueue<Image> {
     }
   }
 
+  /** Makes an image for which nobody waits, or joins whoever makes it. It does not count, but can be joined. */
+  ahead(image: string, make: () => Promise<Image>): Promise<Image> {
+    return this.#flights.run(image, make);
+  }
+
   async #track(image: string, make: () => Promise<Image>): Promise<Image> {
     this.#making.add(image);
     try {

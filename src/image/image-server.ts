@@ -9,7 +9,13 @@ import {
 } from "../errors.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Document, mediaTypes } from "../oci/documents.ts";
-import { conversionVersion, type ImageName, parseImageName, parseRepository } from "../plan/image-name.ts";
+import {
+  conversionVersion,
+  formatImageName,
+  type ImageName,
+  parseImageName,
+  parseRepository,
+} from "../plan/image-name.ts";
 import { unlessAborted } from "../resolver/flights.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import type { BlobStore } from "./blob-store.ts";
@@ -21,6 +27,8 @@ import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
 import { LayerMaker } from "./layer-maker.ts";
 import { planLayer } from "./layer-plan.ts";
 import { mountPointsTar } from "./mount-points.ts";
+import { imagesBesideStoreImage, imagesOfRoot } from "./plan-images.ts";
+import { ReadAhead, type ReadAheadWork } from "./read-ahead.ts";
 
 export interface ImageServerOptions {
   readonly resolver: Resolver;
@@ -34,10 +42,17 @@ export interface ImageServerOptions {
   readonly patience: number;
   /** Requests for tags that wait at a time, and images in the making. */
   readonly maxWaiting: number;
+  /** Whether the first request for an image of a plan has all of its images made. */
+  readonly readAhead: boolean;
+  /** Milliseconds from any start. */
+  readonly now: () => number;
 }
 
 /** A layer can be gone again before its record is written, in a store that is too small for what is asked of it. */
 const maxAttempts = 3;
+
+/** How much of the blob store what is read ahead may have: the other half is for what was asked for. */
+const shareReadAhead = 0.5;
 
 /** What a tag answers with, and the layer that is asked for next. */
 interface MadeImage {
@@ -53,6 +68,7 @@ export class ImageServer implements Images {
   readonly #patience: number;
   readonly #maker: LayerMaker;
   readonly #queue: ImageQueue<MadeImage>;
+  readonly #readAhead: ReadAhead | undefined;
   readonly #running = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
 
@@ -62,24 +78,38 @@ export class ImageServer implements Images {
     this.#pool = options.pool;
     this.#patience = options.patience;
     this.#queue = new ImageQueue(options.maxWaiting, (waiting) => options.observer.waiting(waiting));
-    this.#maker = new LayerMaker({ ...options, signal: this.#closing.signal });
+    const { signal } = this.#closing;
+    this.#maker = new LayerMaker({ ...options, signal });
+    if (options.readAhead) {
+      this.#readAhead = new ReadAhead({
+        ...options,
+        limit: options.workers,
+        work: this.#workAhead(),
+        signal,
+      });
+    }
   }
 
   async resolveTag(repository: string, tag: string, signal?: AbortSignal): Promise<Document> {
     this.#closing.signal.throwIfAborted();
     const name = parseImageName(repository, tag);
     const image = `${repository}:${tag}`;
-    const { index, layer } = await this.#queue.run(
-      image,
-      () => this.#track(this.#make(name)),
-      (work) => {
-        const limit = AbortSignal.timeout(this.#patience * 1000);
-        const answer = unlessAborted(work, limit, () => conversionSlow(image, this.#patience));
-        return unlessAborted(answer, signal, () => toError(signal?.reason));
-      },
-    );
-    this.#store.lease(layer);
-    return index;
+    const answered = this.#readAhead?.asked(name);
+    try {
+      const { index, layer } = await this.#queue.run(
+        image,
+        () => this.#track(this.#make(name)),
+        (work) => {
+          const limit = AbortSignal.timeout(this.#patience * 1000);
+          const answer = unlessAborted(work, limit, () => conversionSlow(image, this.#patience));
+          return unlessAborted(answer, signal, () => toError(signal?.reason));
+        },
+      );
+      this.#store.lease(layer);
+      return index;
+    } finally {
+      answered?.();
+    }
   }
 
   async document(repository: string, digest: Digest): Promise<Document | undefined> {
@@ -170,6 +200,30 @@ export class ImageServer implements Images {
     }
     const bytes = plan.paths.reduce((total, { info }) => total + info.narSize, 0);
     throw blobBudgetExhausted(formatBytes(bytes), formatBytes(budget.maxBytes));
+  }
+
+  #workAhead(): ReadAheadWork {
+    const { signal } = this.#closing;
+    const { catalog, budget } = this.#store;
+    return {
+      find: (first) =>
+        first.kind === "store"
+          ? imagesBesideStoreImage(this.#resolver, first, signal)
+          : imagesOfRoot(this.#resolver, first, signal),
+      whenFree: () => this.#maker.whenFree(),
+      make: (name) => {
+        const { repository, tag } = formatImageName(name);
+        return this.#queue.ahead(`${repository}:${tag}`, () => this.#track(this.#make(name)));
+      },
+      use: (name) => {
+        const { repository, tag } = formatImageName(name);
+        const record = catalog.get(repository, tag);
+        if (record !== undefined) void this.#store.touch(record);
+        return record !== undefined;
+      },
+      hasStoreImage: (root) => catalog.hasStoreImage(root),
+      room: () => budget.maxBytes * shareReadAhead - this.#store.bytesInUse,
+    };
   }
 
   /** Remembers work until it has ended. */

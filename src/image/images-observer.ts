@@ -13,7 +13,12 @@ export interface ImagesObserver {
   eviction(bytes: number): void;
   /** So many requests for tags wait for their image now. */
   waiting(requests: number): void;
+  /** What came of so many images of a plan that nobody had asked for yet. */
+  readAhead(outcome: ReadAheadOutcome, images: number): void;
 }
+
+/** `known`: it was there already; `dropped`: nobody asked for the plan's images any more before it was begun. */
+export type ReadAheadOutcome = "converted" | "known" | "failed" | "dropped";
 
 /** Hears all and does nothing. */
 export const silentImagesObserver: ImagesObserver = {
@@ -21,6 +26,7 @@ export const silentImagesObserver: ImagesObserver = {
   blobStore: () => undefined,
   eviction: () => undefined,
   waiting: () => undefined,
+  readAhead: () => undefined,
 };
 
 /** Where a line goes now and then; pino's Logger is one. */

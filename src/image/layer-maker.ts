@@ -9,7 +9,7 @@ import { baseLayer } from "./base-image.ts";
 import type { BlobStore } from "./blob-store.ts";
 import { ConversionFailure, type ConversionPool } from "./conversions.ts";
 import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
-import { type LayerPlan, locate, type PlannedPath } from "./layer-plan.ts";
+import { type LayerPlan, locate, locatedAtATime, type PlannedPath } from "./layer-plan.ts";
 import type { LayerPart } from "./layer.ts";
 import type { Layer } from "./layer-writer.ts";
 
@@ -24,9 +24,6 @@ export interface LayerMakerOptions {
   /** Ends everything. */
   readonly signal: AbortSignal;
 }
-
-/** Paths whose caches are asked at a time where their NARs are. */
-const locatedAtATime = 16;
 
 /** Tar of small files is larger than their NAR: beyond its size, so much is set aside before the conversion starts. */
 const margin = { factor: 1.05, bytes: 64 * 1024, bytesForEachPath: 1024 } as const;
@@ -70,6 +67,11 @@ export class LayerMaker {
         }
       }),
     );
+  }
+
+  /** Waits until a layer can be made without anybody else having to wait for it. */
+  async whenFree(): Promise<void> {
+    return this.#slots.whenFree();
   }
 
   async #makeBase(): Promise<Layer> {

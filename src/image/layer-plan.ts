@@ -15,6 +15,7 @@ import {
 } from "../plan/image-name.ts";
 import type { NarLocation } from "../resolver/nar-location.ts";
 import type { Resolver } from "../resolver/resolver.ts";
+import { mapBounded } from "../resolver/slots.ts";
 import { baseUser } from "./base-image.ts";
 import type { ImageRecord } from "./image-record.ts";
 import { mountPoints } from "./mount-points.ts";
@@ -37,6 +38,9 @@ export interface PlannedPath {
   /** What the content must have beside NarHash: the content addresses that the path is trusted for, without a signature. */
   readonly contentAddresses: readonly string[];
 }
+
+/** Paths whose caches are asked at a time where their NARs are: as many as one cache has connections. */
+export const locatedAtATime = 64;
 
 const labelPrefix = "org.nix-closure";
 
@@ -106,9 +110,10 @@ async function planStore(resolver: Resolver, name: StoreImageName, signal: Abort
   const own = await pathsWithVolumes(resolver, name, closure, signal);
   const ordered = inLayerOrder(closure);
   const mounted = ordered.filter(({ storePath }) => own.has(storePath));
-  const paths: PlannedPath[] = [];
-  for (const info of ordered.filter(({ storePath }) => !own.has(storePath)))
-    paths.push(await planOne(resolver, source, info, baseName(info.storePath), signal));
+  const content = ordered.filter(({ storePath }) => !own.has(storePath));
+  const paths = await mapBounded(content, locatedAtATime, async (info) =>
+    planOne(resolver, source, info, baseName(info.storePath), signal),
+  );
   const today = closureCheck(conversionVersion, closure, decision);
   const rootPaths = closure.roots.toSorted().join(" ");
   return {
@@ -142,7 +147,12 @@ function planBase(name: BaseImageName): LayerPlan {
   };
 }
 
-async function pathsWithVolumes(
+/**
+ * The paths of a store image's closure that have volumes of their own.
+ *
+ * @throws imageNameInvalid, and the resolver's errors
+ */
+export async function pathsWithVolumes(
   resolver: Resolver,
   { source, decision }: StoreImageName,
   closure: Closure,

@@ -75,7 +75,8 @@ async function* narBytes(
   paceWindow: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let broken: unknown;
+  // It can break before anybody reads it.
+  let broken: unknown = found.body.errored ?? undefined;
   found.body.once("error", (error) => {
     broken = error;
   });

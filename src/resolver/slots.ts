@@ -2,6 +2,7 @@
 export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];
+  #patient: (() => void)[] = [];
 
   constructor(size: number) {
     this.#free = size;
@@ -18,9 +19,21 @@ export class Slots {
       return await work();
     } finally {
       const next = this.#waiting.shift();
-      if (next === undefined) this.#free++;
+      if (next === undefined) this.#release();
       else next();
     }
+  }
+
+  /** Waits until there is room that nobody waits for: what is not urgent begins then. The room is not kept for it. */
+  async whenFree(): Promise<void> {
+    while (this.#free === 0) await new Promise<void>((resolve) => this.#patient.push(resolve));
+  }
+
+  #release(): void {
+    this.#free++;
+    const patient = this.#patient;
+    this.#patient = [];
+    for (const wake of patient) wake();
   }
 }
 

@@ -30,6 +30,8 @@ export interface ServiceOptions {
   readonly log: Logger;
   /** Other time limits for requests to binary caches than the usual ones, for tests. */
   readonly cacheLimits?: { readonly requests: Partial<CacheTimeouts>; readonly nar: NarLimits };
+  /** Whether the first request for an image of a plan has all of its images made; left out: yes. For tests. */
+  readonly readAhead?: boolean;
   /** Aborted: a start that still waits for the API server is given up. */
   readonly signal?: AbortSignal;
 }
@@ -157,14 +159,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 }
 
 async function openRegistry(
-  { config, log, cacheLimits }: ServiceOptions,
+  { config, log, cacheLimits, readAhead = true }: ServiceOptions,
   parts: { readonly resolver: Resolver; readonly metrics: Metrics; readonly pacing: Pacing },
 ): Promise<{ readonly app: FastifyInstance; close(): Promise<void> }> {
   const { directory, maxBytes } = config.registry.blobs;
   const { resolver, metrics, pacing } = parts;
   const observer = metrics.images;
   const narLimits = cacheLimits?.nar;
-  const images = await createImages({ resolver, directory, maxBytes, narLimits, observer, log });
+  const images = await createImages({ resolver, directory, maxBytes, narLimits, readAhead, observer, log });
   const loggerInstance: FastifyBaseLogger = log;
   const app = fastify({
     ...registryServerOptions(metrics.registry),

@@ -120,6 +120,17 @@ const table: [string, (metrics: Metrics) => void, Record<string, number>][] = [
     { blob_store_evictions_total: 1, blob_store_evicted_bytes_total: 1024 },
   ],
   ["requests that wait", ({ images }) => images.waiting(3), { image_requests_waiting: 3 }],
+  [
+    "images that are read ahead",
+    ({ images }) => {
+      images.readAhead("converted", 3);
+      images.readAhead("dropped", 2);
+    },
+    {
+      'read_ahead_images_total{outcome="converted"}': 3,
+      'read_ahead_images_total{outcome="dropped"}': 2,
+    },
+  ],
   ...(
     [
       [200, "2xx"],

@@ -77,7 +77,7 @@ export async function expectWhole(options: {
 }): Promise<void> {
   const { resolver, directory, maxBytes, digests, random } = options;
   const observer = new RecordingObserver();
-  const images = await createImages({ resolver, directory, maxBytes, observer });
+  const images = await createImages({ resolver, directory, maxBytes, observer, readAhead: false });
   try {
     const files = await lookInto(directory);
     expect(files.temporary).toEqual([]);

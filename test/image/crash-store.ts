@@ -57,7 +57,7 @@ export async function makeCrashStore(place: string, paths: readonly RandomPath[]
     limits: noLimits,
   });
   const full = join(place, "full");
-  const reference = await createImages({ resolver, directory: full, maxBytes: 2 ** 30 });
+  const reference = await createImages({ resolver, directory: full, maxBytes: 2 ** 30, readAhead: false });
   try {
     const images: CrashWork["images"][number][] = [];
     for (const { storePath } of made) {

@@ -36,6 +36,7 @@ const images = await createImages({
   resolver,
   directory: work.directory,
   maxBytes: work.maxBytes,
+  readAhead: false,
   workers: 1,
   ...(work.useLibraries && { programs: {} }),
 });

@@ -42,6 +42,7 @@ const images = await createImages({
   resolver,
   directory: work.directory,
   maxBytes: work.maxBytes,
+  readAhead: false,
   ...(work.useLibraries && { programs: {} }),
 });
 if (work.mode === "once") {

@@ -45,7 +45,7 @@ export function resolverFor(
   return resolver;
 }
 
-/** Images of a resolver in a new directory, or in the one given; closed with the test. */
+/** Images of a resolver in a new directory, or in the one given, without read-ahead; closed with the test. */
 export async function imagesOf(
   resolver: Resolver,
   options: Partial<ImagesOptions> = {},
@@ -54,6 +54,7 @@ export async function imagesOf(
   const observer = new RecordingObserver();
   const images = await createImages({
     maxBytes: 2 ** 30,
+    readAhead: false,
     observer,
     ...options,
     resolver,

@@ -23,6 +23,9 @@ export class RecordingObserver implements ImagesObserver {
   /** Requests that waited at most, and that wait now. */
   readonly waited = { most: 0, now: 0 };
 
+  /** Images that were read ahead, by what came of them. */
+  readonly ahead = { converted: 0, known: 0, failed: 0, dropped: 0 };
+
   conversion(event: Parameters<ImagesObserver["conversion"]>[0]): void {
     this.conversions.push(event);
   }
@@ -31,6 +34,9 @@ export class RecordingObserver implements ImagesObserver {
   }
   eviction(bytes: number): void {
     this.evicted.push(bytes);
+  }
+  readAhead(outcome: keyof RecordingObserver["ahead"], images: number): void {
+    this.ahead[outcome] += images;
   }
   waiting(requests: number): void {
     this.waited.now = requests;

@@ -197,6 +197,24 @@ describe("the bytes", () => {
     expect(error.message).toContain(server.url);
   });
 
+  test("that break off before anybody reads them: the same error", async () => {
+    const server = await CacheServer.start(cacheFiles([[path]]));
+    const location = await locate(server);
+    let broken = false;
+    server.answer(nar, (response) => {
+      response.writeHead(200, { "content-length": "1000" }).write("bytes");
+      setImmediate(() => response.destroy());
+      response.once("close", () => (broken = true));
+    });
+    const stream = await openNar(location);
+    await until(() => broken);
+    // The other end hears of it some turns later; whichever comes first, the error is the cache's.
+    for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+    const error = await failureOf(readAll(stream));
+    expect(error.code).toBe("CACHE_UNAVAILABLE");
+    expect(error.message).toContain("other side closed");
+  });
+
   test("that drip: an error in words", async () => {
     const server = await CacheServer.start(cacheFiles([[path]]));
     const location = await locate(server);

@@ -36,6 +36,26 @@ describe("slots", () => {
     await slots.run(async () => undefined);
   });
 
+  test("have room for what is not urgent when nobody else waits", async () => {
+    const slots = new Slots(1);
+    await slots.whenFree();
+    const order: string[] = [];
+    const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const runs = gates.map(({ promise }) => slots.run(async () => promise));
+    const patient = [1, 2].map(async (number) => {
+      await slots.whenFree();
+      // The second one sees that the first one has taken the room.
+      await slots.run(async () => void order.push(`patient ${number}`));
+    });
+    gates[0]!.resolve();
+    await runs[0];
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    expect(order).toEqual([]);
+    gates[1]!.resolve();
+    await Promise.all(patient);
+    expect(order).toEqual(["patient 1", "patient 2"]);
+  });
+
   test("hold for all walks of a resolver together", async () => {
     const held: (() => void)[] = [];
     const sources = await Promise.all(

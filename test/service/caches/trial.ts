@@ -90,6 +90,8 @@ export class Trial implements AsyncDisposable {
       config: parseConfig(stringify(config), "trial"),
       role: "all",
       version: "1.2.3",
+      // What is published is to be what was asked for.
+      readAhead: false,
       ...(limits === undefined ? {} : { cacheLimits: limits }),
       log: createLogger({
         level: "debug",
