@@ -26,7 +26,7 @@ const roots = [
   {
     root: "nginx",
     paths: 14,
-    images: 9,
+    images: 15,
     tree: "   q0ningk88png4ipb9hm8ja6av167wdzk-nginx-app-1.0  1.9 KiB",
     mount: "mountPath: /nix/store/q0ningk88png4ipb9hm8ja6av167wdzk-nginx-app-1.0",
     program:
@@ -35,7 +35,7 @@ const roots = [
   {
     root: "2xm8zk49wy4fsqr9jhsi4wdxwdlc308i-python3-defaults-3.11.2-1+b1",
     paths: 20,
-    images: 9,
+    images: 21,
     tree: "   2xm8zk49wy4fsqr9jhsi4wdxwdlc308i-python3-defaults-3.11.2-1+b1  86.3 KiB",
     mount: "mountPath: /nix/store/2xm8zk49wy4fsqr9jhsi4wdxwdlc308i-python3-defaults-3.11.2-1+b1",
     program: /^ {3}Python 3\.11\.2 .*\n {3}OpenSSL 3\.0\..*\n {3}SQLite 3\.40\.1\n/m,
@@ -140,7 +140,7 @@ describe("npm start", () => {
       value: "IfNotPresent",
     });
     expect(closure).toContain("5 paths, 20.0 MiB");
-    expect(plan).toContain("per-path: 5 volumes, 20.0 MiB");
+    expect(plan).toContain("per-path: 5 volumes, 5 paths, 20.0 MiB");
     expect(injected).toContain("mountPath: /nix/var/nix/profiles/default");
     expect(JSON.parse(index ?? "")).toMatchObject({ mediaType: "application/vnd.oci.image.index.v1+json" });
     expect(metrics).toContain("nix_closure_");

@@ -20,10 +20,8 @@ export class PlannedClosures {
   }
 
   remember(key: string, planned: readonly ResolvedClosure[]): void {
-    const size = planned.reduce(
-      (sum, { plan }) => sum + plan.volumes.length + plan.closure.paths.length,
-      planned.length,
-    );
+    // A Pod may have no container that gets one.
+    const size = planned.reduce((sum, { plan }) => sum + plan.volumes.length + plan.closure.paths.length, 1);
     this.#plans.set(key, planned, { size });
   }
 }

@@ -178,6 +178,11 @@ test("each distinct closure is resolved once, with the review's signal", async (
   ]);
 });
 
+test("a Pod without containers stays as it is", async () => {
+  const pod = parsePod({ metadata: { annotations: { "nix.closure": hello } }, spec: { containers: [] } });
+  expect((await testAdmission().inject(pod, "default"))?.pod).toBe(pod);
+});
+
 test("a closure that no container gets is not resolved", async () => {
   const asked: unknown[] = [];
   const resolver: Pick<Resolver, "resolve" | "pathTypes"> = {

@@ -101,7 +101,10 @@ function title(row: Row): readonly [string, Row] {
   return [titleOf(row), row];
 }
 
-test.concurrent.for(fromLoopback.map(title))("%s", async ([, row]) => {
+// Side by side, against limits of half a second by the clock on the wall.
+const options = { retry: 2 };
+
+test.concurrent.for(fromLoopback.map(title))("%s", options, async ([, row]) => {
   const { lying, other, alone } = await tryRow(row, pair);
   expectDiscretion(row, lying, other);
   expect(alone.verdict.message).not.toMatch(/secret|password/);
@@ -109,14 +112,18 @@ test.concurrent.for(fromLoopback.map(title))("%s", async ([, row]) => {
 
 describe("on the network", () => {
   const needs = outside === undefined ? " (this machine has no address but loopback)" : "";
-  test.skipIf(outside === undefined).concurrent.for(fromOutside.map(title))(`%s${needs}`, async ([, row]) => {
-    const { lying, other } = await tryRow(row, pair, { host: outside ?? "" });
-    expectDiscretion(row, lying, other);
-  });
+  test.skipIf(outside === undefined).concurrent.for(fromOutside.map(title))(
+    `%s${needs}`,
+    options,
+    async ([, row]) => {
+      const { lying, other } = await tryRow(row, pair, { host: outside ?? "" });
+      expectDiscretion(row, lying, other);
+    },
+  );
 });
 
 describe("over https", () => {
-  test.concurrent.for(fromHttps.map(title))("%s", async ([, row]) => {
+  test.concurrent.for(fromHttps.map(title))("%s", options, async ([, row]) => {
     const { lying, other } = await tryRow(row, pair, { tls });
     expectDiscretion(row, lying, other);
   });

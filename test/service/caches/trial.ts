@@ -81,6 +81,7 @@ export class Trial implements AsyncDisposable {
       defaultSource: entries[0]?.[0],
       registry: { listen: "127.0.0.1:0", blobs: { directory: file("store"), maxBytes: "1Gi" } },
       webhook: { listen: "127.0.0.1:0", certFile, keyFile },
+      plan: { strategy: "per-path" },
       // Who pulls here is no kubelet.
       kubelet: { registryPullQPS: 0 },
       admin: { listen: "127.0.0.1:0" },
