@@ -179,7 +179,10 @@ test("each distinct closure is resolved once, with the review's signal", async (
 });
 
 test("a Pod without containers stays as it is", async () => {
-  const pod = parsePod({ metadata: { annotations: { "nix.closure": hello } }, spec: { containers: [] } });
+  const pod = parsePod({
+    metadata: { annotations: { "nix.closure": demoPath("hello-app") } },
+    spec: { containers: [] },
+  });
   expect((await testAdmission().inject(pod, "default"))?.pod).toBe(pod);
 });
 
