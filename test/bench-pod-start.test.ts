@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { gunzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { mergeResults } from "../bench/plot.ts";
@@ -14,6 +15,8 @@ import { goalsOf } from "../bench/pod-start/goals.ts";
 import { bytesBeyond } from "../bench/pod-start/image-bytes.ts";
 import { syntheticNar } from "../bench/pod-start/path-contents.ts";
 import { writeClosureImage } from "../bench/pod-start/plain-image.ts";
+import type { Pod, WatchEvent } from "../bench/pod-start/pod-api.ts";
+import { type PodSource, PodWatch } from "../bench/pod-start/pod-watch.ts";
 import type { PodStartReport, ReportRow } from "../bench/pod-start/report.ts";
 import { blocks, chooseRows, rowName } from "../bench/pod-start/rows.ts";
 import { podStartTable } from "../bench/pod-start/table.ts";
@@ -283,6 +286,78 @@ describe("what is made of a report", () => {
       Number(length),
     );
     expect(Math.max(...lengths)).toBe(468);
+  });
+});
+
+describe("a watch", () => {
+  const pod = (name: string, phase: string): Pod => ({
+    metadata: { name, uid: name },
+    spec: { containers: [] },
+    status: { phase },
+  });
+  /** An API server whose watch sends what it is told to, and whose list has what it is given. */
+  const fake = (): PodSource & {
+    items: Pod[];
+    lists: number;
+    readonly send: (event: WatchEvent | "end") => void;
+  } => {
+    let stream = new PassThrough();
+    return {
+      items: [],
+      lists: 0,
+      send: (event) => (event === "end" ? stream.end() : stream.write(`${JSON.stringify(event)}\n`)),
+      async list() {
+        this.lists++;
+        return { items: this.items, metadata: { resourceVersion: String(this.lists) } };
+      },
+      async watch(_namespace, _version, signal) {
+        stream = new PassThrough();
+        signal.addEventListener("abort", () => stream.destroy(new Error("aborted")));
+        return stream;
+      },
+    };
+  };
+  const phaseOf = (name: string, phase: string) => (pods: ReadonlyMap<string, Pod>) =>
+    pods.get(name)?.status.phase === phase;
+
+  test("tells of Pods that were there, have come, have changed and are gone", async () => {
+    const api = fake();
+    api.items = [pod("old", "Running")];
+    await using watch = await PodWatch.open(api, "bench");
+    await watch.until("old", phaseOf("old", "Running"), 5000);
+    const changed = watch.until("new", phaseOf("new", "Running"), 5000);
+    const gone = watch.until("no old", (pods) => !pods.has("old"), 5000);
+    api.send({ type: "ADDED", object: pod("new", "Pending") });
+    api.send({ type: "MODIFIED", object: pod("new", "Running") });
+    api.send({ type: "DELETED", object: pod("old", "Running") });
+    await Promise.all([changed, gone]);
+  });
+
+  test("that the API server ends goes on with what there is then", async () => {
+    const api = fake();
+    await using watch = await PodWatch.open(api, "bench");
+    const found = watch.until("missed", phaseOf("missed", "Running"), 5000);
+    api.items = [pod("missed", "Running")];
+    api.send("end");
+    await found;
+    expect(api.lists).toBe(2);
+  });
+
+  test("fails with how the Pods are, or with what was seen", async () => {
+    const api = fake();
+    api.items = [pod("stuck", "Pending")];
+    await using watch = await PodWatch.open(api, "bench");
+    await expect(watch.until("a start", phaseOf("stuck", "Running"), 20)).rejects.toThrow(
+      /not within 0.02 s: a start: .*stuck.*Pending/,
+    );
+    const seen = watch.until(
+      "a start",
+      () => {
+        throw new Error("it ended with 1");
+      },
+      5000,
+    );
+    await expect(seen).rejects.toThrow("it ended with 1");
   });
 });
 

@@ -1,4 +1,5 @@
-import type { Dispatcher, Pool } from "undici";
+import type { Readable } from "node:stream";
+import type { Pool } from "undici";
 import { openConnections } from "../../test/cluster/suite/api-server.ts";
 import type { KubernetesObject } from "../../test/cluster/suite/pods.ts";
 
@@ -69,19 +70,16 @@ export class PodApi implements AsyncDisposable {
     return this.#send("GET", podsOf(namespace));
   }
 
-  /** Changes from a version on, as long as the connection lasts. */
-  async watch(
-    namespace: string,
-    resourceVersion: string,
-    signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> {
-    return this.#pool.request({
+  /** Changes from a version on, a line of JSON each (WatchEvent), as long as the connection lasts. */
+  async watch(namespace: string, resourceVersion: string, signal: AbortSignal): Promise<Readable> {
+    const { body } = await this.#pool.request({
       method: "GET",
       path: `${podsOf(namespace)}?watch=1&timeoutSeconds=3600&resourceVersion=${resourceVersion}`,
       // Nothing may happen for long.
       bodyTimeout: 0,
       signal,
     });
+    return body;
   }
 
   /** How often the events of a namespace's Pods with this reason have come, by Pod. */

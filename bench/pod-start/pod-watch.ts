@@ -1,9 +1,12 @@
 import { createInterface } from "node:readline";
 import type { Pod, PodApi, WatchEvent } from "./pod-api.ts";
 
+/** What a watch needs of the API server. */
+export type PodSource = Pick<PodApi, "list" | "watch">;
+
 /** The Pods of a namespace as they are now: the API server tells of each change as it comes. */
 export class PodWatch implements AsyncDisposable {
-  readonly #api: PodApi;
+  readonly #api: PodSource;
   readonly #namespace: string;
   readonly #stop = new AbortController();
   #following: Promise<void> = Promise.resolve();
@@ -12,12 +15,12 @@ export class PodWatch implements AsyncDisposable {
   /** Called after each change. */
   readonly #waiting = new Set<() => void>();
 
-  private constructor(api: PodApi, namespace: string) {
+  private constructor(api: PodSource, namespace: string) {
     this.#api = api;
     this.#namespace = namespace;
   }
 
-  static async open(api: PodApi, namespace: string): Promise<PodWatch> {
+  static async open(api: PodSource, namespace: string): Promise<PodWatch> {
     const watch = new PodWatch(api, namespace);
     const version = await watch.#read();
     watch.#following = watch.#follow(version).catch((error: unknown) => {
@@ -85,8 +88,8 @@ export class PodWatch implements AsyncDisposable {
 
   async #follow(first: string): Promise<void> {
     for (let version = first; !this.#stop.signal.aborted; version = await this.#read()) {
-      const { body } = await this.#api.watch(this.#namespace, version, this.#stop.signal);
-      for await (const line of createInterface({ input: body, crlfDelay: Infinity })) {
+      const input = await this.#api.watch(this.#namespace, version, this.#stop.signal);
+      for await (const line of createInterface({ input, crlfDelay: Infinity })) {
         const { type, object } = JSON.parse(line) as WatchEvent;
         if (type === "ERROR") break;
         if (type === "DELETED") this.#pods.delete(object.metadata.name);
