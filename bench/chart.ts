@@ -11,7 +11,7 @@ const barHeight = 8;
 const longest = 3;
 
 /** Light, and dark for who prefers it. */
-const style = `
+export const chartStyle = `
   text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328; }
   .page { fill: #ffffff; }
   .heading { font-weight: 600; font-size: 14px; }
@@ -56,7 +56,7 @@ export function renderChart({ figures }: Results): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">`,
     `<title>Figures against their goals</title>`,
-    `<style>${style}\n</style>`,
+    `<style>${chartStyle}\n</style>`,
     // Its own ground, so that it can be read wherever it is shown.
     `<rect class="page" width="${width}" height="${height}"/>`,
     ...parts,
@@ -86,6 +86,7 @@ function round(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-function escapeXml(text: string): string {
+/** Text as it is written in XML. */
+export function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

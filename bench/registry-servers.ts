@@ -22,6 +22,8 @@ const distribution = {
 };
 
 const tools = join(cacheRoot, "tools");
+/** It has nobody to tell what it does. */
+export const distributionEnvironment = { OTEL_TRACES_EXPORTER: "none" } as const;
 /** Where distribution is built. */
 export const distributionDirectory = goModuleDirectory(distribution, tools);
 
@@ -71,22 +73,29 @@ export async function startOurs(directory: string, cache: string): Promise<Serve
   return ServerProcess.start(words, port);
 }
 
-/** distribution with its storage in a directory, set up as its own image is, but for the log of each access. */
-export async function startDistribution(directory: string): Promise<ServerProcess> {
-  const port = await freePort();
-  const config = {
+/** The configuration of a distribution with its storage in a directory: its own image's, but for the log of each access. */
+export function distributionConfig(storage: string, address: string): object {
+  return {
     version: 0.1,
     log: { level: "error", accesslog: { disabled: true } },
-    storage: {
-      cache: { blobdescriptor: "inmemory" },
-      filesystem: { rootdirectory: join(directory, "distribution") },
-    },
-    http: { addr: `127.0.0.1:${port}` },
+    storage: { cache: { blobdescriptor: "inmemory" }, filesystem: { rootdirectory: storage } },
+    http: { addr: address },
   };
+}
+
+/** Builds distribution once. @returns its program, which needs no library */
+export async function buildDistribution(): Promise<string> {
+  return join(await buildGoModule(distribution, tools), "registry");
+}
+
+/** distribution with its storage in a directory. */
+export async function startDistribution(directory: string): Promise<ServerProcess> {
+  const port = await freePort();
+  const config = distributionConfig(join(directory, "distribution"), `127.0.0.1:${port}`);
   const file = join(directory, "distribution.yaml");
   await writeFile(file, stringify(config));
-  const program = join(await buildGoModule(distribution, tools), "registry");
-  return ServerProcess.start([program, "serve", file], port, { env: { OTEL_TRACES_EXPORTER: "none" } });
+  const program = await buildDistribution();
+  return ServerProcess.start([program, "serve", file], port, { env: distributionEnvironment });
 }
 
 /** Has our registry make the layers of store paths, as the first pull of a node does. */

@@ -1,6 +1,6 @@
 import { formatBound, formatNumber, type Results } from "./results.ts";
 
-/** The table of record: a row for each goal. Its columns are as wide as Prettier has them. */
+/** The table of record: a row for each goal. */
 export function markdownTable({ figures }: Results): string {
   const rows = figures.flatMap(({ name, goals }) =>
     goals.map((goal, index) => [
@@ -11,14 +11,17 @@ export function markdownTable({ figures }: Results): string {
       goal.reached ? "yes" : "no",
     ]),
   );
-  const head = ["Figure", "What", "Measured", "Goal", "Reached"];
-  const widths = head.map((title, column) =>
-    Math.max(title.length, 3, ...rows.map((row) => (row[column] ?? "").length)),
-  );
+  return formatTable([["Figure", "What", "Measured", "Goal", "Reached"], ...rows]);
+}
+
+/** A table in Markdown; the first row is its head. Its columns are as wide as Prettier has them. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...others] = rows;
+  const widths = head.map((_, column) => Math.max(3, ...rows.map((row) => (row[column] ?? "").length)));
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
   const rule = widths.map((width) => "-".repeat(width));
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
+  return [line(head), line(rule), ...others.map(line)].join("\n");
 }
 
 /** Where the machine is named, since seconds and bytes hold for one machine. */

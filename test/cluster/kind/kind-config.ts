@@ -18,6 +18,9 @@ interface KindNode {
   readonly extraMounts?: readonly { readonly hostPath: string }[];
 }
 
+/** What makes another cluster of the project's configuration. */
+export type ConfigChange = (config: KindConfig) => KindConfig;
+
 /** A configuration for kind. */
 export interface DerivedConfig {
   readonly file: string;
@@ -77,9 +80,18 @@ function withAbsoluteMounts(node: KindNode, directory: string): KindNode {
   return { ...node, extraMounts };
 }
 
-/** Writes the project's kind-config.yaml, adapted. */
-export async function deriveKindConfig(host: Host, ownImage: boolean): Promise<DerivedConfig> {
-  const own = parse(await readFile(new URL("kind-config.yaml", projectRoot), "utf8")) as KindConfig;
+/**
+ * Writes the project's kind-config.yaml, adapted.
+ *
+ * @param change is made to it first, for a cluster of another kind
+ */
+export async function deriveKindConfig(
+  host: Host,
+  ownImage: boolean,
+  change: ConfigChange = (config) => config,
+): Promise<DerivedConfig> {
+  const text = await readFile(new URL("kind-config.yaml", projectRoot), "utf8");
+  const own = change(parse(text) as KindConfig);
   const directory = fileURLToPath(projectRoot);
   const { config, additions } = adaptKindConfig(own, { host, ownImage, directory });
   const file = join(cacheDirectory, "kind-config.yaml");

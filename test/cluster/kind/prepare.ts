@@ -9,7 +9,7 @@ import { type Engine, findPublishedNode, machineDocker, machineEngine, ownEngine
 import { buildKind, buildParts } from "./go-parts.ts";
 import { installHostPrograms } from "./host-programs.ts";
 import { type Host, inspectHost } from "./host.ts";
-import { type DerivedConfig, deriveKindConfig } from "./kind-config.ts";
+import { type ConfigChange, type DerivedConfig, deriveKindConfig } from "./kind-config.ts";
 import { createKind, type Kind } from "./kind.ts";
 import { hasImage, makeNodeImage, nodeImageName } from "./node-image.ts";
 import { makeNodeRootfs } from "./node-rootfs.ts";
@@ -26,15 +26,24 @@ export interface Prepared {
   readonly base: string | undefined;
 }
 
-/** Finds or makes a Docker daemon, kind, a node image and a base for the product's image. */
-export async function prepare(release: KubernetesRelease, output: Output): Promise<Prepared> {
+/**
+ * Finds or makes a Docker daemon, kind, a node image and a base for the product's image.
+ *
+ * @param change of the project's kind-config.yaml; absent: none
+ */
+export async function prepare(
+  release: KubernetesRelease,
+  output: Output,
+  change?: ConfigChange,
+): Promise<Prepared> {
   await mkdir(cacheDirectory, { recursive: true });
   const host = await inspectHost();
   output.step("Docker");
   const published = await findPublishedNode(release, machineDocker);
   if (published !== undefined) {
     output.line(`this machine's daemon has kind's own node image ${published}`);
-    return together(release, host, { engine: machineEngine, nodeImage: published, base: undefined });
+    const made = { engine: machineEngine, nodeImage: published, base: undefined };
+    return together(release, host, made, change);
   }
   const installed = await installHostPrograms();
   if (installed.length > 0) output.line(`installed ${installed.join(", ")}`);
@@ -44,18 +53,19 @@ export async function prepare(release: KubernetesRelease, output: Output): Promi
 
   output.step("Parts");
   const images = await ensureImages(release, host, (text) => output.line(text));
-  return together(release, host, { engine: ownEngine, ...images });
+  return together(release, host, { engine: ownEngine, ...images }, change);
 }
 
 async function together(
   release: KubernetesRelease,
   host: Host,
   made: Pick<Prepared, "engine" | "nodeImage" | "base">,
+  change: ConfigChange | undefined,
 ): Promise<Prepared> {
   const { engine, nodeImage } = made;
   const kind = await buildKind();
   await linkProgram("kind", kind);
-  const config = await deriveKindConfig(host, engine.kind === "own");
+  const config = await deriveKindConfig(host, engine.kind === "own", change);
   // Before there is anything: `cluster:down` has to find what a crash leaves.
   await recordCluster({ name: config.clusterName, version: release.version, engine: engine.kind, nodeImage });
   return { release, ...made, kind: createKind(kind, engine), config };

@@ -32,22 +32,7 @@ const answerMs = 35_000;
  * @throws Error if there is no cluster
  */
 export async function connectApiServer(connections = 256): Promise<ApiServer> {
-  const { clusters, users } = parse(await readFile(kubeconfig, "utf8")) as Kubeconfig;
-  const [first] = clusters;
-  const [administrator] = users;
-  if (first === undefined || administrator === undefined) throw new Error(`${kubeconfig} has no cluster`);
-  const decode = (text: string): string => Buffer.from(text, "base64").toString();
-  const pool = new Pool(first.cluster.server, {
-    connections,
-    headersTimeout: answerMs,
-    bodyTimeout: answerMs,
-    connect: {
-      ca: decode(first.cluster["certificate-authority-data"]),
-      cert: decode(administrator.user["client-certificate-data"]),
-      key: decode(administrator.user["client-key-data"]),
-      timeout: answerMs,
-    },
-  });
+  const pool = await openConnections(connections);
   return {
     async dryRun(pod) {
       try {
@@ -65,6 +50,30 @@ export async function connectApiServer(connections = 256): Promise<ApiServer> {
     },
     close: () => pool.destroy(),
   };
+}
+
+/**
+ * Connections to the API server, with the administrator's certificate.
+ *
+ * @throws Error if there is no cluster
+ */
+export async function openConnections(connections: number): Promise<Pool> {
+  const { clusters, users } = parse(await readFile(kubeconfig, "utf8")) as Kubeconfig;
+  const [first] = clusters;
+  const [administrator] = users;
+  if (first === undefined || administrator === undefined) throw new Error(`${kubeconfig} has no cluster`);
+  const decode = (text: string): string => Buffer.from(text, "base64").toString();
+  return new Pool(first.cluster.server, {
+    connections,
+    headersTimeout: answerMs,
+    bodyTimeout: answerMs,
+    connect: {
+      ca: decode(first.cluster["certificate-authority-data"]),
+      cert: decode(administrator.user["client-certificate-data"]),
+      key: decode(administrator.user["client-key-data"]),
+      timeout: answerMs,
+    },
+  });
 }
 
 /** A proxy in between may answer with a page. */

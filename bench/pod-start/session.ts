@@ -1,0 +1,139 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { makeNamespace, waitFor } from "../../test/cluster/suite/kubectl.ts";
+import { registryNamespace } from "../../test/cluster/suite/product.ts";
+import type { KubernetesObject } from "../../test/cluster/suite/pods.ts";
+import type { BenchCluster, KubeletName } from "./bench-cluster.ts";
+import { mainClosures } from "./closures.ts";
+import { type ImageParts, partsOf } from "./image-bytes.ts";
+import { forgetSince, type NodeContents, readContents, renewRegistry, untilServing } from "./node-state.ts";
+import { type Pod, PodApi } from "./pod-api.ts";
+import { PodWatch } from "./pod-watch.ts";
+import { endPods, type Start, startPods } from "./start.ts";
+import { componentLabel, components, type Pacing } from "./product.ts";
+import { namespace, podsOf } from "./workloads.ts";
+
+const settleMs = 120_000;
+/** A kubelet, and a registry that paces, have all of their burst again after so long. Milliseconds. */
+const refillMs = 2500;
+
+/** Starts of Pods on the cluster, and the state of its nodes in between. */
+export class Session implements AsyncDisposable {
+  readonly cluster: BenchCluster;
+  readonly #api: PodApi;
+  readonly #pods: PodWatch;
+  readonly #registries: PodWatch;
+  /** What the workers had before the first Pod. */
+  readonly #empty: Readonly<Record<KubeletName, NodeContents>>;
+  #lastPull = 0;
+
+  private constructor(
+    cluster: BenchCluster,
+    api: PodApi,
+    watches: { readonly pods: PodWatch; readonly registries: PodWatch },
+    empty: Readonly<Record<KubeletName, NodeContents>>,
+  ) {
+    this.cluster = cluster;
+    this.#api = api;
+    this.#pods = watches.pods;
+    this.#registries = watches.registries;
+    this.#empty = empty;
+  }
+
+  /** The product must be installed. */
+  static async open(cluster: BenchCluster): Promise<Session> {
+    await makeNamespace(namespace);
+    const api = await PodApi.open();
+    const watches = {
+      pods: await PodWatch.open(api, namespace),
+      registries: await PodWatch.open(api, registryNamespace),
+    };
+    const { stock, tuned } = cluster.nodes;
+    const empty = {
+      stock: await readContents(stock, "empty"),
+      tuned: await readContents(tuned, "empty"),
+    };
+    return new Session(cluster, api, watches, empty);
+  }
+
+  /** Waits until the webhook reviews Pods, and each worker has the registry that it should have, which serves. */
+  async settle(wanted: Readonly<Record<KubeletName, Pacing>>): Promise<void> {
+    for (const kubelet of ["stock", "tuned"] as const) {
+      const node = this.cluster.nodes[kubelet];
+      await this.#registries.until(
+        `the registry of ${node}`,
+        (pods) => {
+          const found = [...pods.values()].filter(({ spec }) => spec.nodeName === node);
+          const [pod] = found;
+          return (
+            found.length === 1 &&
+            pod?.metadata.deletionTimestamp === undefined &&
+            pod?.metadata.labels?.[componentLabel] === components[wanted[kubelet]]
+          );
+        },
+        settleMs,
+      );
+      await untilServing(node);
+    }
+    const [closure] = mainClosures;
+    if (closure === undefined) return;
+    const workload = { name: closure.name, closures: [closure] };
+    const [pod] = podsOf(workload, { carrier: "auto", source: "fast", node: this.cluster.nodes.stock });
+    if (pod === undefined) return;
+    const isInjected = async (): Promise<boolean> =>
+      (await this.admit(pod)).spec.volumes?.some(({ image }) => image !== undefined) ?? false;
+    await waitFor("a webhook that injects", isInjected, { deadlineMs: settleMs });
+  }
+
+  /** What the Pod would be like after admission. @throws Error if it is refused */
+  admit(pod: KubernetesObject): Promise<Pod> {
+    return this.#api.dryRun(pod);
+  }
+
+  /**
+   * Makes a node cold.
+   *
+   * @param options.registry whether its registry too forgets everything
+   * @param options.except what it keeps; absent: what it had before the first Pod
+   */
+  async makeCold(
+    kubelet: KubeletName,
+    options: { readonly registry: boolean; readonly except?: NodeContents },
+  ): Promise<void> {
+    const node = this.cluster.nodes[kubelet];
+    await Promise.all([
+      forgetSince(node, options.except ?? this.#empty[kubelet]),
+      options.registry ? renewRegistry(this.#api, this.#registries, node) : undefined,
+    ]);
+  }
+
+  /** What a node has now, under a name of its own. */
+  contents(kubelet: KubeletName, name: string): Promise<NodeContents> {
+    return readContents(this.cluster.nodes[kubelet], name);
+  }
+
+  /** What images consist of; their registries on the node must have them. */
+  async partsOf(kubelet: KubeletName, references: readonly string[]): Promise<ImageParts> {
+    const parts = await partsOf(this.cluster.nodes[kubelet], references);
+    // The registry counts these requests as pulls.
+    this.#lastPull = Date.now();
+    return parts;
+  }
+
+  /** Starts Pods, measures, and takes them away again. Their images stay. */
+  async start(kubelet: KubeletName, pods: readonly KubernetesObject[]): Promise<Start> {
+    const both = { api: this.#api, pods: this.#pods };
+    await delay(Math.max(0, this.#lastPull + refillMs - Date.now()));
+    try {
+      return await startPods(both, this.cluster.nodes[kubelet], pods);
+    } finally {
+      this.#lastPull = Date.now();
+      await endPods(both, pods);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pods[Symbol.asyncDispose]();
+    await this.#registries[Symbol.asyncDispose]();
+    await this.#api[Symbol.asyncDispose]();
+  }
+}
