@@ -39,7 +39,7 @@ const folderRule: Readonly<Record<string, readonly string[] | typeof everything>
   plan: ["nix", "oci"],
   patch: ["nix", "oci", "plan"],
   image: ["nix", "oci", "compression", "resolver", "plan"],
-  registry: ["oci", "image", "resolver"],
+  registry: ["oci", "image", "plan", "resolver"],
   webhook: ["nix", "plan", "patch", "resolver"],
   cluster: ["webhook"],
   admin: [],

@@ -17,3 +17,20 @@ export interface KubeletLimits {
 export function pullBudget({ registryPullQPS, registryBurst }: KubeletLimits, otherImages: number): number {
   return registryPullQPS === 0 ? Infinity : Math.max(0, registryBurst - otherImages - 1);
 }
+
+/** Slower than the kubelet by this: what other registries' pulls have taken of its bucket comes back. */
+const paceShare = 0.95;
+/** Pulls of a burst that are left to others. */
+const paceReserve = 2;
+
+/**
+ * The pulls that a registry lets through, so that a kubelet with these limits refuses none of them.
+ *
+ * @returns pulls a second, 0: as many as there are; and pulls that may come at once.
+ */
+export function pace({ registryPullQPS, registryBurst }: KubeletLimits): {
+  readonly rate: number;
+  readonly burst: number;
+} {
+  return { rate: registryPullQPS * paceShare, burst: Math.max(0, registryBurst - paceReserve) };
+}

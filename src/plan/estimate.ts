@@ -1,4 +1,4 @@
-import type { KubeletLimits } from "./budget.ts";
+import { pace, type KubeletLimits } from "./budget.ts";
 
 /** A kubelet as it comes (KubeletConfiguration v1beta1), and one that is told not to limit pulls. */
 export const kubelets = {
@@ -44,9 +44,6 @@ export const startCosts: StartCosts = {
   presentImageSeconds: 0.01,
 };
 
-/** The part of registryPullQPS that the registry's pacing lets through, and how much smaller its burst is. */
-const paced = { rateShare: 0.95, burstReserve: 2 } as const;
-
 /**
  * Estimates how long a Pod takes to start, in seconds. What the registry's pacing holds back overlaps with the pulls
  * that go on meanwhile, so the longer of the two counts.
@@ -64,9 +61,8 @@ export function estimateStart(
   return costs.fixedSeconds + mounting + Math.max(pulling, pacedSeconds(load, kubelet));
 }
 
-/** How long the registry's pacing spreads the pulls of a Pod over, in seconds (src/registry/pacing.ts). */
-function pacedSeconds({ images }: StartLoad, { registryPullQPS, registryBurst }: KubeletLimits): number {
-  if (registryPullQPS === 0) return 0;
-  const beyond = images - Math.max(0, registryBurst - paced.burstReserve);
-  return Math.max(0, beyond) / (paced.rateShare * registryPullQPS);
+/** How long the registry's pacing spreads the pulls of a Pod over, in seconds. */
+function pacedSeconds({ images }: StartLoad, kubelet: KubeletLimits): number {
+  const { rate, burst } = pace(kubelet);
+  return rate === 0 ? 0 : Math.max(0, images - burst) / rate;
 }

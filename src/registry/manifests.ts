@@ -34,6 +34,9 @@ async function findDocument(backend: Backend, call: Call): Promise<Document> {
   throw new ProtocolError(protocolErrors.manifestUnknown, { detail: { digest: route.last } });
 }
 
+/** Seconds for which an image that was made is kept for the client, for certain. */
+const keptFor = 5;
+
 /** A kubelet's limit counts pulls, and each begins with a tag: so only those wait, and their images are made meanwhile. */
 async function resolveTag(
   { images, pacing, observer }: Backend,
@@ -47,6 +50,5 @@ async function resolveTag(
   made.catch(() => undefined);
   const held = await pacing.hold(request.ip, made, signal);
   observer.held(held);
-  // What was kept for this client then may be gone by now.
-  return held > 0 ? resolve() : made;
+  return held > keptFor ? resolve() : made;
 }

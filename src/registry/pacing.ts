@@ -1,23 +1,12 @@
 import { LRUCache } from "lru-cache";
 import { registryBusy, shuttingDown } from "../errors.ts";
+import { pace, type KubeletLimits } from "../plan/budget.ts";
 import { type Clock, systemClock } from "../resolver/clock.ts";
 import { localKindOfAddress } from "../resolver/local-address.ts";
-
-/** What the nodes' kubelets run with. */
-export interface KubeletLimits {
-  /** Pulls a second; 0: no limit. */
-  readonly registryPullQPS: number;
-  /** Pulls at once after a time without any. */
-  readonly registryBurst: number;
-}
 
 /** A kubelet without a limit. */
 export const unlimited: KubeletLimits = { registryPullQPS: 0, registryBurst: 1 };
 
-/** Slower than the kubelet by this: what other registries' pulls have taken of its limit comes back. */
-const rateShare = 0.95;
-/** Pulls of a burst that are left to others. */
-const reserve = 2;
 /** Seconds: less than the 5 minutes after which containerd gives up on a pull. */
 const maxHold = 240;
 /** Milliseconds without a request, after which a kubelet may pull one by one again. */
@@ -156,22 +145,17 @@ class Bucket {
 
   /** Seconds until all that wait have their turn; they have paid already. */
   get #secondsToTurn(): number {
-    const { registryPullQPS } = this.#limits();
-    if (registryPullQPS === 0) return 0;
-    const needed = Math.min(this.#parallel - 1, this.#burst);
-    return (needed - this.#tokens) / (registryPullQPS * rateShare);
+    const { rate, burst } = pace(this.#limits());
+    return rate === 0 ? 0 : (Math.min(this.#parallel - 1, burst) - this.#tokens) / rate;
   }
 
   /** Adds what has come since the last time. */
   #update(): void {
     const now = this.#clock.now();
-    const came = ((now - this.#updated) / 1000) * this.#limits().registryPullQPS * rateShare;
+    const { rate, burst } = pace(this.#limits());
+    const came = ((now - this.#updated) / 1000) * rate;
     if (this.#open === 0 && now - this.#updated > pause) this.#parallel = 1;
     this.#updated = now;
-    this.#tokens = Math.min(this.#tokens + came, this.#burst);
-  }
-
-  get #burst(): number {
-    return Math.max(this.#limits().registryBurst - reserve, 0);
+    this.#tokens = Math.min(this.#tokens + came, burst);
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 
-import { type KubeletLimits, Pacing } from "../../src/registry/pacing.ts";
+import type { KubeletLimits } from "../../src/plan/budget.ts";
+import { Pacing } from "../../src/registry/pacing.ts";
 import type { Clock } from "../../src/resolver/clock.ts";
 
 const never = new AbortController().signal;
