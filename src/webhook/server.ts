@@ -24,8 +24,8 @@ const defaultTimeoutSeconds = 10;
 const maxTimeoutSeconds = 30;
 /** An answer needs some time on its way: so much earlier than the API server's timeout we say what is missing. */
 const answerMarginSeconds = 1;
-/** What an answer of that kind takes here, on a slow core. */
-const answerSeconds = 0.002;
+/** What it takes to read a review and to answer it, on a slow core: those that come at once are read one by one, too. */
+const answerSeconds = 0.004;
 
 /** Told of reviews. */
 export interface ReviewObserver {

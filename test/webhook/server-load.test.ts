@@ -37,7 +37,7 @@ describe("the timeout that the API server announces", () => {
   });
 
   test("is shorter where many wait already, but not below the half", () => {
-    expect(timeLimit("10s", 500)).toBe(8000);
+    expect(timeLimit("10s", 500)).toBe(7000);
     expect(timeLimit("10s", 5000)).toBe(5000);
   });
 
