@@ -9,7 +9,7 @@ import { storeHash, type StorePath } from "../../src/nix/store-path.ts";
 import { createSigner, formatNarInfo } from "../../test/nix/signer.ts";
 import { cachedDirectory, cacheRoot } from "../../test/programs/cache.ts";
 import { syntheticListing, type SyntheticPath } from "../synthetic-paths.ts";
-import { sharedBytes, sharedStorePaths, syntheticPaths } from "./closures.ts";
+import { ownBytes, ownStorePaths, sharedBytes, sharedStorePaths, syntheticPaths } from "./closures.ts";
 import { contentSize, syntheticNar } from "./path-contents.ts";
 
 const signer = createSigner("bench-1");
@@ -18,7 +18,7 @@ const signer = createSigner("bench-1");
 export const cacheKeys: readonly string[] = [signer.publicKey, demoPublicKey];
 
 /** Changes with what the cache holds. */
-const form = "1";
+const form = "2";
 
 /** As `nix copy --to 'file:///...?compression=zstd'` does by default. */
 const level = { params: { [constants.ZSTD_c_compressionLevel]: 3 } };
@@ -53,6 +53,7 @@ function contentSizes(): ReadonlyMap<StorePath, number> {
   for (const path of sharedStorePaths) {
     sizes.set(path, Math.round(((sizes.get(path) ?? 0) * sharedBytes) / drawn));
   }
+  for (const path of ownStorePaths) sizes.set(path, ownBytes);
   return sizes;
 }
 

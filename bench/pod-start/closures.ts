@@ -80,6 +80,10 @@ export const syntheticPaths: readonly SyntheticPath[] = [
   ...apps,
 ];
 
+/** What apps that share {@link sharedBytes} have of their own: all the same, so that rounds are. */
+export const ownStorePaths: ReadonlySet<StorePath> = new Set(apps.map(({ storePath }) => storePath));
+export const ownBytes = 200_000;
+
 /** The paths whose bytes add up to {@link sharedBytes}. */
 export const sharedStorePaths: ReadonlySet<StorePath> = new Set(
   shared.paths.map(({ storePath }) => storePath),

@@ -27,7 +27,8 @@ export async function estimateStarts({ urls }: CacheServers): Promise<readonly E
           readonly estimate?: { readonly coldSeconds?: Readonly<Record<string, number>> };
         };
         const seconds = estimate?.coldSeconds?.["configured"];
-        if (seconds !== undefined) estimates.push({ workload: name, kubelet, milliseconds: 1000 * seconds });
+        if (seconds === undefined) return estimates;
+        estimates.push({ workload: name, kubelet, milliseconds: 1000 * seconds });
       }
     }
     return estimates;

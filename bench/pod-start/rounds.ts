@@ -62,6 +62,7 @@ export async function measureBlock(session: Session, block: Block): Promise<Bloc
     const turn = distinct.filter(({ row }) => row.rounds >= round);
     const first = Math.floor(((round - 1) * turn.length) / rounds);
     for (const { row, references } of [...turn.slice(first), ...turn.slice(0, first)]) {
+      const rowBegun = Date.now();
       const measured = await measureRow(session, row, round);
       samples.get(row)?.push(...measured);
       const key = references.join(" ");
@@ -72,7 +73,8 @@ export async function measureBlock(session: Session, block: Block): Promise<Bloc
         ({ state, milliseconds, failedEvents }) =>
           `${state} ${milliseconds} ms${failedEvents === 0 ? "" : ` (${failedEvents} Failed)`}`,
       );
-      console.error(`pod-start:   ${rowName(row)}: ${words.join(", ")}`);
+      const all = ((Date.now() - rowBegun) / 1000).toFixed(1);
+      console.error(`pod-start:   ${rowName(row)}: ${words.join(", ")}; ${all} s in all`);
     }
     const took = Math.round((Date.now() - begun) / 1000);
     console.error(`pod-start: ${block.name}: round ${round} of ${rounds}, ${took} s`);

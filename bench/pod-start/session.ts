@@ -13,8 +13,8 @@ import { componentLabel, components, type Pacing } from "./product.ts";
 import { namespace, podsOf } from "./workloads.ts";
 
 const settleMs = 120_000;
-/** A kubelet, and a registry that paces, have all of their burst again after so long. Milliseconds. */
-const refillMs = 2500;
+/** A kubelet, and a registry that paces, have a pull more again after so long. Milliseconds. */
+const refillMs = 250;
 
 /** Starts of Pods on the cluster, and the state of its nodes in between. */
 export class Session implements AsyncDisposable {
@@ -24,7 +24,10 @@ export class Session implements AsyncDisposable {
   readonly #registries: PodWatch;
   /** What the workers had before the first Pod. */
   readonly #empty: Readonly<Record<KubeletName, NodeContents>>;
-  #lastPull = 0;
+  /** When kubelets and registries have all of their burst again. Milliseconds since the epoch. */
+  #refilledAt = 0;
+  /** The end of the Pods that were started last. */
+  #ending: Promise<void> = Promise.resolve();
 
   private constructor(
     cluster: BenchCluster,
@@ -101,7 +104,7 @@ export class Session implements AsyncDisposable {
   ): Promise<void> {
     const node = this.cluster.nodes[kubelet];
     await Promise.all([
-      forgetSince(node, options.except ?? this.#empty[kubelet]),
+      this.#ending.then(() => forgetSince(node, options.except ?? this.#empty[kubelet])),
       options.registry ? renewRegistry(this.#api, this.#registries, node) : undefined,
     ]);
   }
@@ -115,23 +118,32 @@ export class Session implements AsyncDisposable {
   async partsOf(kubelet: KubeletName, references: readonly string[]): Promise<ImageParts> {
     const parts = await partsOf(this.cluster.nodes[kubelet], references);
     // The registry counts these requests as pulls.
-    this.#lastPull = Date.now();
+    this.#refilledAt = Date.now() + refillMs * references.length;
     return parts;
   }
 
-  /** Starts Pods, measures, and takes them away again. Their images stay. */
+  /**
+   * Starts Pods, measures, and begins to take them away. Their images stay.
+   *
+   * @throws Error if they do not start
+   */
   async start(kubelet: KubeletName, pods: readonly KubernetesObject[]): Promise<Start> {
     const both = { api: this.#api, pods: this.#pods };
-    await delay(Math.max(0, this.#lastPull + refillMs - Date.now()));
+    await this.#ending;
+    await delay(Math.max(0, this.#refilledAt - Date.now()));
     try {
-      return await startPods(both, this.cluster.nodes[kubelet], pods);
+      const start = await startPods(both, this.cluster.nodes[kubelet], pods);
+      this.#refilledAt = Date.now() + refillMs * start.imageReferences.length;
+      return start;
     } finally {
-      this.#lastPull = Date.now();
-      await endPods(both, pods);
+      this.#ending = endPods(both, pods);
+      // Heard of by who waits for it next.
+      this.#ending.catch(() => undefined);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#ending.catch(() => undefined);
     await this.#pods[Symbol.asyncDispose]();
     await this.#registries[Symbol.asyncDispose]();
     await this.#api[Symbol.asyncDispose]();
