@@ -92,7 +92,10 @@ test("clients that ask for an image that is still being made all get it, and it 
   expect(gate.requests.filter(blobs)).toEqual([]);
   cache.wake();
   for (const pulled of await Promise.all(pulls)) expectTree(pulled, bash);
-  expect(cache.requests.filter((name) => name.startsWith("nar/"))).toHaveLength(1);
+  // What is read ahead beside it is made once too.
+  const nars = cache.requests.filter((name) => name.startsWith("nar/"));
+  expect(nars).not.toEqual([]);
+  expect(new Set(nars).size).toBe(nars.length);
 });
 
 test.for(clients)(
