@@ -20,7 +20,7 @@ import {
   restrictedNamespace,
 } from "./kubectl.ts";
 import { docker } from "./node.ts";
-import { annotatedPod, demoSource, type KubernetesObject, roots } from "./pods.ts";
+import { annotatedPod, demoSource, type KubernetesObject, roots, untilItEndsWell } from "./pods.ts";
 import { restorable } from "./restorable.ts";
 
 const namespace = "suite-upgrade";
@@ -69,18 +69,18 @@ async function setImage(order: readonly Part[], image: string): Promise<void> {
   for (const part of order) {
     const { name, namespace: where } = workloads[part];
     await kubectl(["set", "image", name, "-n", where, `${part}=${image}`]);
-    await kubectl(["rollout", "status", name, "-n", where, "--timeout=120s"]);
+    await kubectl(["rollout", "status", name, "-n", where, "--timeout=300s"]);
   }
 }
 
 /** A Pod of a small closure in volumes, or of one in a store image that no node has for another reason. */
 function streamed(name: string, number: number): KubernetesObject {
-  if (number % 2 === 0) return annotatedPod({ name, namespace });
+  if (number % 2 === 0) return annotatedPod({ name, namespace, spec: untilItEndsWell });
   const annotations = {
     "nix.closure": `${demoSource}: ${roots.hello} ${roots.nginx}`,
     "nix.closure/strategy": "bundle",
   };
-  return annotatedPod({ name, namespace, annotations });
+  return annotatedPod({ name, namespace, annotations, spec: untilItEndsWell });
 }
 
 /** A stream of Pods that are really created, one a second. */
@@ -94,7 +94,10 @@ function startStream(): { stop(): Promise<readonly { readonly name: string; read
   const running = (async () => {
     while (!stopped.signal.aborted) {
       creations.push(create(creations.length));
-      await delay(1000, undefined, { signal: stopped.signal }).catch(() => {});
+      await Promise.all([
+        creations.at(-1),
+        delay(1000, undefined, { signal: stopped.signal }).catch(() => {}),
+      ]);
     }
   })();
   return {
@@ -113,7 +116,7 @@ const versions = (pod: InjectedPod): readonly string[] => [
   ),
 ];
 
-test("every Pod starts, whichever part comes first", async () => {
+test("every Pod starts, whichever part comes first", { timeout: 900_000 }, async () => {
   const stream = startStream();
   let created: Awaited<ReturnType<typeof stream.stop>> = [];
   const restored: { name: string; before: InjectedPod; after: InjectedPod }[] = [];
@@ -132,7 +135,7 @@ test("every Pod starts, whichever part comes first", async () => {
   }
   expect(created.filter(({ made }) => !made.ok)).toEqual([]);
   const names = created.map(({ name }) => name);
-  const pods = await waitForAll(namespace, [...names, "restored"], 90_000);
+  const pods = await waitForAll(namespace, [...names, "restored"], 240_000);
   const seen = new Set(pods.flatMap(versions));
   expect(seen).toEqual(new Set(["1", "2"]));
   for (const { before, after } of restored) expect(after.spec.volumes).toEqual(before.spec.volumes);

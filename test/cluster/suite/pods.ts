@@ -49,6 +49,12 @@ export interface PodOptions {
   readonly spec?: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * For Pods whose program ends well: where cgroups are v1, runc fails now and then to freeze the first process of a
+ * container on a busy machine ("unable to freeze"), and nothing but another try helps.
+ */
+export const untilItEndsWell = { restartPolicy: "OnFailure" } as const;
+
 /** A Pod's part of what the Pod Security standard "restricted" asks for. */
 export const restrictedPod = {
   runAsNonRoot: true,

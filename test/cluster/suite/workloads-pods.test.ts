@@ -15,7 +15,7 @@ import {
   restrictedNamespace,
   waitForReady,
 } from "./kubectl.ts";
-import { annotatedPod, demoSource, restrictedContainer, roots } from "./pods.ts";
+import { annotatedPod, demoSource, restrictedContainer, roots, untilItEndsWell } from "./pods.ts";
 import { idle, listStore, shell } from "./shell.ts";
 
 const namespace = "suite-pods";
@@ -30,10 +30,17 @@ print(json.dumps({"path": os.environ["PATH"], "user": os.getuid(), "profile": so
   "root": sorted(os.listdir("${roots.python}/bin")), "store": len(os.listdir("/nix/store")), "tmp": os.access("/tmp", os.W_OK)}))`;
 
 const pods = [
-  annotatedPod({ name: "place", namespace, root: roots.python, command: ["python3", "-c", place] }),
+  annotatedPod({
+    name: "place",
+    namespace,
+    spec: untilItEndsWell,
+    root: roots.python,
+    command: ["python3", "-c", place],
+  }),
   annotatedPod({
     name: "own-profile",
     namespace,
+    spec: untilItEndsWell,
     annotations: { "nix.closure/profile": "/app", "nix.closure/path": "true" },
     command: ["sh", "-c", "run; echo $PATH"],
     container: { ...stock, env: [{ name: "PATH", value: path }] },
@@ -41,6 +48,7 @@ const pods = [
   annotatedPod({
     name: "no-profile",
     namespace,
+    spec: untilItEndsWell,
     annotations: { "nix.closure/profile": "none" },
     command: [`${roots.hello}/bin/run`],
   }),
@@ -48,6 +56,7 @@ const pods = [
     annotatedPod({
       name: strategy,
       namespace,
+      spec: untilItEndsWell,
       root: roots.mixed,
       annotations: { "nix.closure/strategy": strategy },
       command: ["mixed-app"],
@@ -56,6 +65,7 @@ const pods = [
   annotatedPod({
     name: "several-roots",
     namespace,
+    spec: untilItEndsWell,
     annotations: { "nix.closure": `${demoSource}: ${roots.hello}\n${roots.mixed}` },
     command: [shell, "-c", `run; ${roots.mixed}/bin/mixed-app`],
   }),
@@ -64,7 +74,7 @@ const pods = [
     namespace,
     annotations: { "nix.closure/containers": "app" },
     spec: {
-      restartPolicy: "Never",
+      ...untilItEndsWell,
       containers: [
         { name: "app", image: "nix.closure/base", command: ["run"], securityContext: restrictedContainer },
         {
