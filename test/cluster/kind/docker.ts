@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { existsSync, openSync } from "node:fs";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { closeSync, existsSync, openSync } from "node:fs";
+import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -16,6 +16,7 @@ export const dockerFiles = {
   /** Written by the daemon, which has another number in its own namespace. */
   innerPid: join(cacheDirectory, "docker-inner.pid"),
   log: join(cacheDirectory, "docker.log"),
+  config: join(cacheDirectory, "docker.json"),
   data: join(cacheDirectory, "docker"),
   run: join(cacheDirectory, "docker-run"),
 } as const;
@@ -29,8 +30,10 @@ export const dockerEnvironment = {
   DOCKER_BUILDKIT: "0",
 } as const;
 
-/** From the start of the daemon until it answers. Milliseconds. */
-const startMs = 60_000;
+/** From the start of the daemon until it answers: a slow disk takes its time with the databases. Milliseconds. */
+const startMs = 120_000;
+/** What is removed before each start, since a daemon that was killed may have left it half-written: all is made again. */
+const removedBefore = [[], [join(dockerFiles.data, "network")], [dockerFiles.data]];
 
 /**
  * Starts a Docker daemon of our own, which has its data, state and socket in the cache. Its processes and mounts are in
@@ -42,14 +45,37 @@ const startMs = 60_000;
 export async function startDocker(host: Host): Promise<boolean> {
   // First, also for a daemon that runs already: its runtime is a script that leads into a clone, perhaps one that is gone.
   const settings = await daemonConfig(host);
-  if (await succeeds("docker", ["version"], { env: dockerEnvironment })) return false;
-  await mkdir(dockerFiles.data, { recursive: true });
-  await mkdir(dockerFiles.run, { recursive: true });
+  if (await answers()) return false;
   await recordNetworkState();
-  const config = join(cacheDirectory, "docker.json");
-  await writeFile(config, JSON.stringify(settings, undefined, 2));
+  await writeFile(dockerFiles.config, JSON.stringify(settings, undefined, 2));
+  for (const removed of removedBefore) {
+    await removeState();
+    for (const directory of removed) await rm(directory, { recursive: true, force: true });
+    await mkdir(dockerFiles.data, { recursive: true });
+    if (await startDaemon()) return true;
+  }
+  const lines = (await readFile(dockerFiles.log, "utf8")).trim().split("\n");
+  throw new Error(`dockerd does not start:\n${lines.slice(-15).join("\n")}`);
+}
+
+/**
+ * Ends a daemon that does not answer and removes what one that was killed has left. Its files name processes by their
+ * numbers in a namespace that is gone: to a new daemon another process of that number, itself even, would be the old one.
+ */
+async function removeState(): Promise<void> {
+  const pid = await dockerProcess();
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
+  while ((await dockerProcess()) !== undefined) await delay(100);
+  for (const file of [dockerFiles.socket, dockerFiles.pid, dockerFiles.innerPid])
+    await rm(file, { force: true });
+  await rm(dockerFiles.run, { recursive: true, force: true });
+  await mkdir(dockerFiles.run);
+}
+
+/** @returns whether it answers; false: it has ended, or has not answered in time */
+async function startDaemon(): Promise<boolean> {
   const log = openSync(dockerFiles.log, "w");
-  const daemon = ["dockerd", "--config-file", config, "--host", dockerEnvironment.DOCKER_HOST];
+  const daemon = ["dockerd", "--config-file", dockerFiles.config, "--host", dockerEnvironment.DOCKER_HOST];
   // dockerd's own defaults ask for a score that needs CAP_SYS_RESOURCE.
   daemon.push("--oom-score-adjust", "0");
   const child = spawn("unshare", [...apart, ...(await initProgram()), ...daemon], {
@@ -57,17 +83,19 @@ export async function startDocker(host: Host): Promise<boolean> {
     stdio: ["ignore", log, log],
     detached: true,
   });
+  closeSync(log);
   await writeFile(dockerFiles.pid, `${child.pid}\n`);
   child.unref();
   const end = Date.now() + startMs;
-  while (!(await succeeds("docker", ["version"], { env: dockerEnvironment }))) {
-    if (child.exitCode !== null || Date.now() > end) {
-      const lines = (await readFile(dockerFiles.log, "utf8")).trim().split("\n");
-      throw new Error(`dockerd does not start:\n${lines.slice(-15).join("\n")}`);
-    }
+  while (child.exitCode === null && child.signalCode === null && Date.now() < end) {
+    if (await answers()) return true;
     await delay(200);
   }
-  return true;
+  return false;
+}
+
+function answers(): Promise<boolean> {
+  return succeeds("docker", ["version"], { env: dockerEnvironment });
 }
 
 /** Somebody who waits for the orphans of the process namespace. */
