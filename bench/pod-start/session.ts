@@ -15,6 +15,8 @@ import { namespace, podsOf } from "./workloads.ts";
 const settleMs = 120_000;
 /** A kubelet, and a registry that paces, have a pull more again after so long. Milliseconds. */
 const refillMs = 250;
+/** A registry that has just started does not know what its node has pulled before, and begins with none of these pulls. */
+const burst = 8;
 
 /** Starts of Pods on the cluster, and the state of its nodes in between. */
 export class Session implements AsyncDisposable {
@@ -107,6 +109,7 @@ export class Session implements AsyncDisposable {
       this.#ending.then(() => forgetSince(node, options.except ?? this.#empty[kubelet])),
       options.registry ? renewRegistry(this.#api, this.#registries, node) : undefined,
     ]);
+    if (options.registry) this.#refilledAt = Math.max(this.#refilledAt, Date.now() + refillMs * burst);
   }
 
   /** What a node has now, under a name of its own. */

@@ -66,7 +66,6 @@ function podOf(
       nodeSelector: { "kubernetes.io/hostname": node },
       restartPolicy: "Never",
       terminationGracePeriodSeconds: 1,
-      automountServiceAccountToken: false,
       enableServiceLinks: false,
       securityContext: restrictedPod,
       containers: sidecar ? [...containers, foreign] : containers,

@@ -28,11 +28,13 @@ export class Pacing {
   readonly #clock: Clock;
   readonly #nodes = new LRUCache<string, Bucket>({ max: maxNodes });
   readonly #closing = new AbortController();
+  readonly #started: number;
 
   /** @param limits those in force now. */
   constructor(limits: () => KubeletLimits, clock: Clock = systemClock) {
     this.#limits = limits;
     this.#clock = clock;
+    this.#started = clock.now();
   }
 
   /** Whether requests are held at all. */
@@ -52,7 +54,7 @@ export class Pacing {
     const node = localKindOfAddress(address) === "loopback" ? "loopback" : address;
     let bucket = this.#nodes.get(node);
     if (bucket === undefined) {
-      bucket = new Bucket(this.#limits, this.#clock, this.#closing.signal);
+      bucket = new Bucket(this.#limits, this.#clock, this.#closing.signal, this.#started);
       this.#nodes.set(node, bucket);
     }
     const start = this.#clock.now();
@@ -85,16 +87,16 @@ class Bucket {
   #open = 0;
   /** The most that were open at a time since the last pause: so many pulls can follow at once. */
   #parallel = 1;
-  /** None at first: a registry that starts does not know what its node has pulled before. */
   #tokens = 0;
   #updated: number;
   #draining = false;
 
-  constructor(limits: () => KubeletLimits, clock: Clock, closing: AbortSignal) {
+  /** @param since from when on it fills: a registry that has just started does not know what nodes have pulled before. */
+  constructor(limits: () => KubeletLimits, clock: Clock, closing: AbortSignal, since: number) {
     this.#limits = limits;
     this.#clock = clock;
     this.#closing = closing;
-    this.#updated = clock.now();
+    this.#updated = since;
   }
 
   /** Waits for a turn; `leave` ends it. */

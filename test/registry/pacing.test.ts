@@ -103,8 +103,6 @@ async function setUp(limits: KubeletLimits, idle = 60_000): Promise<Setup> {
     }
     return (clock.now() - start) / 1000;
   };
-  // The first request tells of the node.
-  await clock.run(pull(1, 1));
   await clock.run(clock.sleep(idle, never));
   return { clock, pacing, kubelet, pull };
 }
