@@ -38,6 +38,7 @@ function syntheticClosure(count: number): {
 }
 
 const sizes = [50, 150, 400].map(syntheticClosure);
+const warmUpGraph = syntheticGraph(30, "warm-up");
 const shared = syntheticGraph(sharedPaths - helloPaths, "shared");
 
 function appPath(name: string): SyntheticPath {
@@ -57,6 +58,9 @@ export const mainClosures: readonly BenchClosure[] = [
   { name: "python + nginx", roots: [python, nginx], command: compute },
   ...sizes.map(({ closure }) => closure),
 ];
+
+/** What a registry that was started anew makes before anything is measured; it has no path in common with the others. */
+export const warmUp: BenchClosure = { name: "warm-up", roots: [warmUpGraph.root], command: [] };
 
 /** An app of 500 MB. */
 export const firstApp: BenchClosure = appClosure(0);
@@ -78,6 +82,7 @@ export const syntheticPaths: readonly SyntheticPath[] = [
   ...sizes.flatMap(({ paths }) => paths),
   ...shared.paths,
   ...apps,
+  ...warmUpGraph.paths,
 ];
 
 /** What apps that share {@link sharedBytes} have of their own: all the same, so that rounds are. */

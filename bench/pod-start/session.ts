@@ -3,12 +3,12 @@ import { makeNamespace, waitFor } from "../../test/cluster/suite/kubectl.ts";
 import { registryNamespace } from "../../test/cluster/suite/product.ts";
 import type { KubernetesObject } from "../../test/cluster/suite/pods.ts";
 import type { BenchCluster, KubeletName } from "./bench-cluster.ts";
-import { mainClosures } from "./closures.ts";
+import { mainClosures, warmUp } from "./closures.ts";
 import { type ImageParts, partsOf } from "./image-bytes.ts";
 import { forgetSince, type NodeContents, readContents, renewRegistry, untilServing } from "./node-state.ts";
 import { type Pod, PodApi } from "./pod-api.ts";
 import { PodWatch } from "./pod-watch.ts";
-import { endPods, type Start, startPods } from "./start.ts";
+import { endPods, referencesOf, type Start, startPods } from "./start.ts";
 import { componentLabel, components, type Pacing } from "./product.ts";
 import { namespace, podsOf } from "./workloads.ts";
 
@@ -107,9 +107,22 @@ export class Session implements AsyncDisposable {
     const node = this.cluster.nodes[kubelet];
     await Promise.all([
       this.#ending.then(() => forgetSince(node, options.except ?? this.#empty[kubelet])),
-      options.registry ? renewRegistry(this.#api, this.#registries, node) : undefined,
+      options.registry
+        ? renewRegistry(this.#api, this.#registries, node).then(() => this.#warmUp(node))
+        : undefined,
     ]);
-    if (options.registry) this.#refilledAt = Math.max(this.#refilledAt, Date.now() + refillMs * burst);
+  }
+
+  /**
+   * Has a registry make images of a closure of its own: registries run for weeks, and one that has just started compiles
+   * its own code first.
+   */
+  async #warmUp(node: string): Promise<void> {
+    const workload = { name: warmUp.name, closures: [warmUp] };
+    const [pod] = podsOf(workload, { carrier: "bundle", source: "fast", node });
+    if (pod === undefined) return;
+    await partsOf(node, [...new Set(referencesOf(await this.admit(pod)))]);
+    this.#refilledAt = Date.now() + refillMs * burst;
   }
 
   /** What a node has now, under a name of its own. */

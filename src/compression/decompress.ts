@@ -22,7 +22,7 @@ const minInput = 2 ** 20;
  * NarSize (bytes) below which zstd's library is used: it is as fast as the program, which takes 5 ms to start, and a
  * closure can have hundreds of small paths.
  */
-const worthProgram = 2 ** 20;
+const worthProgram = 2 ** 22;
 
 /**
  * Decompresses a NAR. Each chunk is there until the next one is asked for.

@@ -2,6 +2,8 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
 
+import { freeMemory } from "./free-memory.ts";
+
 /** How a program is used as a filter. */
 export interface Filter {
   readonly args: readonly string[];
@@ -62,8 +64,7 @@ const gatheredOutput = enoughOutput + 3 * maxRead;
 
 /**
  * What a stream reads, in larger pieces: to wait for each chunk takes as long as to work on it. One buffer is filled
- * while the reader has the other. The chunks' own memory goes back at once, since the garbage collector, which sees only
- * how little they are on its own heap, would let some hundreds of them come together.
+ * while the reader has the other.
  */
 async function* gathered(stream: Readable): AsyncGenerator<Uint8Array, void, undefined> {
   let filling = Buffer.allocUnsafeSlow(gatheredOutput);
@@ -81,7 +82,7 @@ async function* gathered(stream: Readable): AsyncGenerator<Uint8Array, void, und
     if (filled + chunk.length > filling.length) filling = enlarged(filling, filled + chunk.length);
     filling.set(chunk, filled);
     filled += chunk.length;
-    free(chunk);
+    freeMemory(chunk);
     if (filled + maxRead > filling.length) stream.pause();
     if (filled >= enoughOutput) wake();
   });
@@ -105,11 +106,6 @@ function enlarged(buffer: Buffer<ArrayBuffer>, size: number): Buffer<ArrayBuffer
   const larger = Buffer.allocUnsafeSlow(size + maxRead);
   larger.set(buffer);
   return larger;
-}
-
-/** Gives a chunk's memory back, unless it is a part of something that others may hold. */
-function free({ buffer, byteLength }: Uint8Array<ArrayBuffer>): void {
-  if (buffer.byteLength === byteLength) buffer.transfer(0);
 }
 
 /** Exit code, or the signal's name; rejects if the program could not be started. */

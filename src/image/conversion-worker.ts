@@ -3,15 +3,12 @@
  * webhook answer meanwhile.
  */
 import { type FileHandle, open as openFile } from "node:fs/promises";
-import type { Readable } from "node:stream";
 import type { MessagePort } from "node:worker_threads";
 
 import { type NixClosureError, toNixClosureError } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import { systemClock } from "../resolver/clock.ts";
-import type { NarLocation } from "../resolver/nar-location.ts";
 import { nameNar } from "../resolver/name-path.ts";
-import { openNar } from "../resolver/open-nar.ts";
 import {
   type ConversionMessage,
   type ConversionResult,
@@ -20,7 +17,7 @@ import {
   type GrowthRequest,
   toErrorData,
 } from "./conversion-task.ts";
-import { decompress } from "../compression/decompress.ts";
+import { type DecodedNar, openDecodedNar } from "./decoded-nar.ts";
 import { diskError } from "./disk-error.ts";
 import { addNar, type LayerPart } from "./layer.ts";
 import { type Layer, LayerWriter } from "./layer-writer.ts";
@@ -57,14 +54,16 @@ async function writeLayer(
   signal: AbortSignal,
   missing: StorePath[],
 ): Promise<Layer> {
-  const { parts, narLimits } = task;
-  const open = (location: NarLocation, until: AbortSignal): Promise<Readable> =>
-    openNar(location, until, narLimits);
-  const ahead = new NarsAhead(parts, { open, signal, clock: systemClock });
+  const { parts } = task;
+  const ahead = new NarsAhead(parts, {
+    open: async (location, until) => openDecodedNar(location, until, task),
+    signal,
+    clock: systemClock,
+  });
   try {
     for (const part of parts) {
       signal.throwIfAborted();
-      await addFromAnyCache(writer, part, { task, ahead, signal, missing });
+      await addFromAnyCache(writer, part, { ahead, signal, missing });
     }
   } finally {
     ahead.close();
@@ -73,8 +72,7 @@ async function writeLayer(
 }
 
 interface Conversion {
-  readonly task: ConversionTask;
-  readonly ahead: NarsAhead;
+  readonly ahead: NarsAhead<DecodedNar>;
   readonly signal: AbortSignal;
   readonly missing: StorePath[];
 }
@@ -82,11 +80,11 @@ interface Conversion {
 /** Tries one location after the other; what a failed one has left is taken back. */
 async function addFromAnyCache(writer: LayerWriter, part: LayerPart, conversion: Conversion): Promise<void> {
   const { ahead, signal, missing } = conversion;
-  const start = await writer.checkpoint();
+  const start = writer.checkpoint();
   const errors: NixClosureError[] = [];
   for (const attempt of ahead.attempts(part)) {
     try {
-      await addFrom(writer, part, attempt, conversion);
+      await addFrom(writer, part, attempt);
       return;
     } catch (cause) {
       const error = toNixClosureError(cause);
@@ -106,22 +104,15 @@ async function addFromAnyCache(writer: LayerWriter, part: LayerPart, conversion:
 async function addFrom(
   writer: LayerWriter,
   part: LayerPart,
-  { location, open }: NarAttempt,
-  { task, signal }: Conversion,
+  { location, open }: NarAttempt<DecodedNar>,
 ): Promise<void> {
-  const compressed = await open();
-  const stop = (): void => void compressed.destroy(toNixClosureError(signal.reason));
-  signal.addEventListener("abort", stop, { once: true });
+  const nar = await open();
   try {
-    signal.throwIfAborted();
-    const { storePath, narSize, contentAddress = [] } = location;
-    const { programs } = task;
-    const nar = decompress(location.compression, compressed, { storePath, narSize, programs, signal });
+    const { contentAddress = [] } = location;
     const contentAddresses = [...new Set(part.contentAddresses.concat(contentAddress))];
-    await addNar(writer, nar, location, { name: part.name, contentAddresses });
+    await addNar(writer, nar.chunks, location, { name: part.name, contentAddresses });
   } finally {
-    signal.removeEventListener("abort", stop);
-    compressed.destroy();
+    nar.destroy();
   }
 }
 

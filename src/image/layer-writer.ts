@@ -14,8 +14,11 @@ export interface Layer {
 
 /** A place in a layer to which it can be taken back. */
 export interface Checkpoint {
-  readonly size: number;
+  /** Bytes that were on their way to the file, and their hash. */
+  readonly written: number;
   readonly hash: Hash;
+  /** A copy of those after them. */
+  readonly pending: Uint8Array;
 }
 
 /** Bytes that are gathered before they are hashed and written. */
@@ -72,10 +75,10 @@ export class LayerWriter {
     if (this.#full.length > 0) await this.#startWrite();
   }
 
-  /** Waits until all is written, and notes the place. */
-  async checkpoint(): Promise<Checkpoint> {
-    await this.#flush();
-    return { size: this.#size, hash: this.#hash.copy() };
+  /** Notes the place, without a wait for what is not written yet. */
+  checkpoint(): Checkpoint {
+    const pending = Buffer.concat([...this.#full, this.#current.subarray(0, this.#used)]);
+    return { written: this.#written, hash: this.#hash.copy(), pending };
   }
 
   /** Forgets what was put after a checkpoint. */
@@ -86,12 +89,13 @@ export class LayerWriter {
     this.#spare.push(...this.#full.splice(0));
     this.#used = 0;
     this.#hash = to.hash.copy();
-    this.#size = to.size;
-    this.#written = to.size;
-    this.#synced = Math.min(this.#synced, to.size);
-    await this.#file.truncate(to.size).catch((error: unknown) => {
+    this.#size = to.written;
+    this.#written = to.written;
+    this.#synced = Math.min(this.#synced, to.written);
+    await this.#file.truncate(to.written).catch((error: unknown) => {
       throw diskError("shorten a layer", error);
     });
+    this.put(to.pending);
   }
 
   /** Ends the archive, and waits until the disk has it. */

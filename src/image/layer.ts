@@ -28,7 +28,7 @@ export interface LayerPart {
  */
 export async function addNar(
   writer: LayerWriter,
-  nar: AsyncIterable<Uint8Array>,
+  nar: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   location: NarLocation,
   options: { readonly name: string; readonly contentAddresses: readonly string[] },
 ): Promise<void> {

@@ -1,5 +1,3 @@
-import type { Readable } from "node:stream";
-
 import type { Clock } from "../resolver/clock.ts";
 import type { NarLocation } from "../resolver/nar-location.ts";
 import type { LayerPart } from "./layer.ts";
@@ -31,34 +29,39 @@ const patience = 5_000;
 const oldAfter = 5_000;
 
 /** A place to take a NAR from, and how it is opened. What it gives is the caller's to destroy. */
-export interface NarAttempt {
+export interface NarAttempt<Nar> {
   readonly location: NarLocation;
-  readonly open: () => Promise<Readable>;
+  readonly open: () => Promise<Nar>;
 }
 
-export interface NarsAheadOptions {
-  readonly open: (location: NarLocation, signal: AbortSignal) => Promise<Readable>;
+/** A NAR that is open. */
+interface Open {
+  destroy(): unknown;
+}
+
+export interface NarsAheadOptions<Nar> {
+  readonly open: (location: NarLocation, signal: AbortSignal) => Promise<Nar>;
   readonly signal: AbortSignal;
   readonly clock: Pick<Clock, "now" | "sleep">;
 }
 
-interface EarlyNar {
+interface EarlyNar<Nar> {
   readonly isLarge: boolean;
   /** Ends the opening. */
   readonly controller: AbortController;
-  readonly nar: Promise<Readable>;
+  readonly nar: Promise<Nar>;
   /** When it was open, or had failed. */
   settled: number;
 }
 
 /** Opens the first location of each part some parts before its turn. What fails is told when its turn has come. */
-export class NarsAhead {
-  readonly #options: NarsAheadOptions;
+export class NarsAhead<Nar extends Open> {
+  readonly #options: NarsAheadOptions<Nar>;
   readonly #toOpen: LayerPart[];
-  readonly #early = new Map<LayerPart, EarlyNar>();
+  readonly #early = new Map<LayerPart, EarlyNar<Nar>>();
 
   /** @param parts in the order in which they are taken. */
-  constructor(parts: readonly LayerPart[], options: NarsAheadOptions) {
+  constructor(parts: readonly LayerPart[], options: NarsAheadOptions<Nar>) {
     this.#options = options;
     this.#toOpen = [...parts];
   }
@@ -67,9 +70,9 @@ export class NarsAhead {
    * Where to take the NAR of the part from whose turn has come: its locations in their order, the first one opened
    * already. If that was long ago, it is there a second time.
    */
-  attempts(part: LayerPart): readonly NarAttempt[] {
+  attempts(part: LayerPart): readonly NarAttempt<Nar>[] {
     const { open, signal, clock } = this.#options;
-    const attempts = part.locations.map((location): NarAttempt => ({
+    const attempts = part.locations.map((location): NarAttempt<Nar> => ({
       location,
       open: () => open(location, signal),
     }));
@@ -86,14 +89,14 @@ export class NarsAhead {
     for (const { controller, nar } of this.#early.values()) {
       controller.abort();
       nar.then(
-        (stream) => stream.destroy(),
+        (opened) => opened.destroy(),
         () => undefined,
       );
     }
     this.#early.clear();
   }
 
-  #take(part: LayerPart): EarlyNar | undefined {
+  #take(part: LayerPart): EarlyNar<Nar> | undefined {
     // The one whose turn it is comes first whatever its size, and so do those that are open.
     while (this.#early.size <= ahead) {
       const [next] = this.#toOpen;
@@ -111,7 +114,7 @@ export class NarsAhead {
     return early;
   }
 
-  async #await({ nar, settled }: EarlyNar): Promise<Readable> {
+  async #await({ nar, settled }: EarlyNar<Nar>): Promise<Nar> {
     if (settled < Infinity) return nar;
     const open = new AbortController();
     this.#options.clock.sleep(patience, open.signal).then(
@@ -125,11 +128,11 @@ export class NarsAhead {
     }
   }
 
-  #begin(location: NarLocation, isLarge: boolean): EarlyNar {
+  #begin(location: NarLocation, isLarge: boolean): EarlyNar<Nar> {
     const { open, signal, clock } = this.#options;
     const controller = new AbortController();
     const nar = open(location, AbortSignal.any([signal, controller.signal]));
-    const early: EarlyNar = { nar, isLarge, controller, settled: Infinity };
+    const early: EarlyNar<Nar> = { nar, isLarge, controller, settled: Infinity };
     const settle = (): void => {
       early.settled = clock.now();
     };

@@ -284,7 +284,7 @@ describe("a layer that is taken back to a checkpoint", () => {
           }
         };
         await put(before);
-        const checkpoint = await writer.checkpoint();
+        const checkpoint = writer.checkpoint();
         await put(dropped);
         await writer.rollBack(checkpoint);
         await put(dropped);
