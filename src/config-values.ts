@@ -58,3 +58,9 @@ export function address(text: string, where: string, problems: string[]): Listen
   // Without a host: all addresses, of both families.
   return { host: match?.[1] ?? (match?.[2] || "::"), port };
 }
+
+/** Whether `text` can name an object in Kubernetes: a DNS subdomain of RFC 1123. */
+export function isObjectName(text: string): boolean {
+  const label = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?";
+  return text.length <= 253 && new RegExp(`^${label}(?:\\.${label})*$`).test(text);
+}

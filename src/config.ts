@@ -2,24 +2,14 @@ import { readFile } from "node:fs/promises";
 import Type, { type Static } from "typebox";
 import { Value } from "typebox/value";
 import { parseDocument } from "yaml";
-import { address, duration, size, sizeHint, type ListenAddress } from "./config-values.ts";
-import { configInvalid, fileUnreadable, nearest, NixClosureError, quote } from "./errors.ts";
-import { parsePublicKey } from "./nix/signature.ts";
-import { maxRoots, sourceNamePattern } from "./plan/image-name.ts";
+import { type ClusterConfig, ClusterFile, completeCluster } from "./config-cluster.ts";
+import { completeSource, nixos, type Source, SourceFile } from "./config-sources.ts";
+import { address, size, sizeHint, type ListenAddress } from "./config-values.ts";
+import { configInvalid, fileUnreadable, nearest, quote } from "./errors.ts";
+import { maxRoots } from "./plan/image-name.ts";
 
 const closed = { additionalProperties: false } as const;
 const Size = Type.Union([Type.Integer({ minimum: 1 }), Type.String()]);
-
-const SourceFile = Type.Object(
-  {
-    caches: Type.Array(Type.String(), { minItems: 1 }),
-    publicKeys: Type.Optional(Type.Array(Type.String())),
-    netrcFile: Type.Optional(Type.String()),
-    bearerTokenFile: Type.Optional(Type.String()),
-    namespaces: Type.Optional(Type.Array(Type.String(), { minItems: 1 })),
-  },
-  closed,
-);
 
 /** The configuration file as written (docs/configuration.md). */
 const ConfigFile = Type.Object(
@@ -71,19 +61,7 @@ const ConfigFile = Type.Object(
         closed,
       ),
     ),
-    cluster: Type.Optional(
-      Type.Object(
-        {
-          namespace: Type.Optional(Type.String()),
-          service: Type.Optional(Type.String()),
-          webhookConfiguration: Type.Optional(Type.String()),
-          secret: Type.Optional(Type.String()),
-          caValidity: Type.Optional(Type.String()),
-          certificateValidity: Type.Optional(Type.String()),
-        },
-        closed,
-      ),
-    ),
+    cluster: Type.Optional(ClusterFile),
     admin: Type.Optional(Type.Object({ listen: Type.Optional(Type.String()) }, closed)),
     log: Type.Optional(
       Type.Object({ level: Type.Optional(Type.Enum(["debug", "info", "warn", "error"])) }, closed),
@@ -92,38 +70,13 @@ const ConfigFile = Type.Object(
   closed,
 );
 type ConfigFile = Static<typeof ConfigFile>;
-type SourceFile = Static<typeof SourceFile>;
 
-export type { ListenAddress };
-
-/** A named origin of closures. */
-export interface Source {
-  readonly name: string;
-  /** Binary caches, asked in this order: `file:///dir`, `http://...`, `https://...`. */
-  readonly caches: readonly string[];
-  readonly publicKeys: readonly string[];
-  readonly netrcFile?: string;
-  readonly bearerTokenFile?: string;
-  /** Namespaces that may use it, with `*` for any characters. */
-  readonly namespaces: readonly string[];
-}
+export type { ClusterConfig, ListenAddress, Source };
 
 /** Names of PEM files. */
 export interface CertificateFiles {
   readonly certFile: string;
   readonly keyFile: string;
-}
-
-/** Our objects in the cluster, and the life of the certificates that we make there. */
-export interface ClusterConfig {
-  readonly namespace: string;
-  readonly service: string;
-  readonly webhookConfiguration: string;
-  readonly secret: string;
-  /** Milliseconds. */
-  readonly caValidityMs: number;
-  /** Milliseconds. */
-  readonly certificateValidityMs: number;
 }
 
 /** The configuration with all defaults filled in. Sizes are in bytes. */
@@ -155,14 +108,6 @@ export interface Config {
   readonly admin: { readonly listen: ListenAddress };
   readonly log: { readonly level: "debug" | "info" | "warn" | "error" };
 }
-
-/** The public cache of NixOS, the source when none is configured. */
-const nixos: Record<string, SourceFile> = {
-  nixos: {
-    caches: ["https://cache.nixos.org"],
-    publicKeys: ["cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="],
-  },
-};
 
 /**
  * Reads the configuration.
@@ -208,8 +153,9 @@ function parseYaml(text: string): unknown {
 }
 
 function complete(file: ConfigFile, problems: string[]): Config {
+  const reference = file.registry?.reference ?? "localhost:5417";
   const sources = Object.entries(file.sources ?? nixos).map(([name, source]) =>
-    completeSource(name, source, problems),
+    completeSource(name, source, reference, problems),
   );
   const names = sources.map((source) => source.name);
   const defaultSource = file.defaultSource ?? names[0] ?? "";
@@ -223,8 +169,8 @@ function complete(file: ConfigFile, problems: string[]): Config {
     );
   }
   const { registry, webhook, plan, kubelet } = file;
-  const reference = registry?.reference ?? "localhost:5417";
-  checkReference(reference, names, problems);
+  const converted = sources.flatMap((source) => ("caches" in source ? source.name : []));
+  checkReference(reference, converted, problems);
   return {
     sources,
     defaultSource,
@@ -255,9 +201,6 @@ function complete(file: ConfigFile, problems: string[]): Config {
   };
 }
 
-/** A third of it is left when the next authority is made, which then takes 30 s and some to be trusted. Milliseconds. */
-const shortestCaMs = 300_000;
-
 function certificateOrigin(
   { webhook, cluster }: ConfigFile,
   problems: string[],
@@ -272,31 +215,13 @@ function certificateOrigin(
   return "own";
 }
 
-function completeCluster(cluster: NonNullable<ConfigFile["cluster"]>, problems: string[]): ClusterConfig {
-  const validity = (text: string, key: string) => duration(text, `cluster.${key}`, problems);
-  const caValidityMs = validity(cluster.caValidity ?? "365d", "caValidity");
-  const certificateValidityMs = validity(cluster.certificateValidity ?? "7d", "certificateValidity");
-  if (certificateValidityMs > caValidityMs)
-    problems.push("cluster.certificateValidity is longer than cluster.caValidity");
-  if (caValidityMs < shortestCaMs)
-    problems.push("cluster.caValidity is too short: a change takes some time, so at least 5m");
-  const names = {
-    namespace: cluster.namespace ?? "nix-closure",
-    service: cluster.service ?? "nix-closure-webhook",
-    webhookConfiguration: cluster.webhookConfiguration ?? "nix-closure",
-    secret: cluster.secret ?? "nix-closure-ca",
-  };
-  for (const [key, name] of Object.entries(names)) {
-    if (!/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(name))
-      problems.push(`cluster.${key}: ${quote(name)} is not a name in Kubernetes`);
-  }
-  return { ...names, caValidityMs, certificateValidityMs };
-}
-
 const hostPattern =
   /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[a-f0-9:]+\])(?::([0-9]{1,5}))?$/i;
 
-/** The host part of image references, as github.com/distribution/reference 0.6 takes it. */
+/**
+ * The host part of image references, as github.com/distribution/reference 0.6 takes it.
+ * @param sources those whose images our registry makes.
+ */
 function checkReference(reference: string, sources: readonly string[], problems: string[]): void {
   const match = hostPattern.exec(reference);
   if (match === null || Number(match[1] ?? 1) > 65535 || match[1] === "0") {
@@ -313,33 +238,6 @@ function checkReference(reference: string, sources: readonly string[], problems:
   }
 }
 
-function completeSource(name: string, source: SourceFile, problems: string[]): Source {
-  const where = `sources.${name}`;
-  if (!sourceNamePattern.test(name)) {
-    problems.push(
-      `${where}: a source's name has up to 30 lower-case letters and digits, with single dashes between`,
-    );
-  }
-  for (const cache of source.caches) {
-    if (!/^(https?:\/\/[^/]+|file:\/\/\/)/.test(cache) || !URL.canParse(cache)) {
-      problems.push(`${where}.caches: ${quote(cache)} is not https://..., http://... or file:///...`);
-    }
-  }
-  for (const key of source.publicKeys ?? []) {
-    try {
-      parsePublicKey(key);
-    } catch (error) {
-      if (!(error instanceof NixClosureError)) throw error;
-      problems.push(`${where}.publicKeys: ${error.message}`);
-    }
-  }
-  for (const namespace of source.namespaces ?? []) {
-    if (!/^[a-z0-9*-]+$/.test(namespace))
-      problems.push(`${where}.namespaces: ${quote(namespace)} is not a namespace`);
-  }
-  return { ...source, name, publicKeys: source.publicKeys ?? [], namespaces: source.namespaces ?? ["*"] };
-}
-
 /** The schema's complaints in words that name the key. */
 function schemaProblems(value: unknown): string[] {
   const problems: string[] = [];
@@ -349,12 +247,7 @@ function schemaProblems(value: unknown): string[] {
       const known = knownKeys(error.instancePath);
       for (const key of error.params.additionalProperties) {
         const full = [error.instancePath.slice(1).replaceAll("/", "."), key].filter(Boolean).join(".");
-        const hint = key === "registry" && where.startsWith("sources.") ? undefined : nearest(key, known);
-        problems.push(
-          hint === undefined
-            ? `${full}: sources are binary caches in this version; write caches and publicKeys`
-            : `unknown key ${full}; did you mean ${hint}?`,
-        );
+        problems.push(`unknown key ${full}; did you mean ${nearest(key, known)}?`);
       }
     } else if (error.keyword === "anyOf") problems.push(`${where} ${sizeHint}`);
     else if (error.keyword === "enum")

@@ -35,12 +35,15 @@ const folderRule: Readonly<Record<string, readonly string[] | typeof everything>
   nix: [],
   oci: [],
   compression: [],
-  resolver: ["nix", "oci", "compression"],
-  plan: ["nix", "oci"],
-  patch: ["nix", "oci", "plan"],
+  "closure-index": ["nix", "oci"],
+  "registry-client": ["oci"],
+  resolver: ["nix", "oci", "compression", "closure-index", "registry-client"],
+  plan: ["nix", "oci", "closure-index"],
+  patch: ["nix", "oci", "closure-index", "plan"],
   image: ["nix", "oci", "compression", "resolver", "plan"],
   registry: ["oci", "image", "plan", "resolver"],
-  webhook: ["nix", "plan", "patch", "resolver"],
+  push: ["nix", "oci", "compression", "resolver", "plan", "image", "closure-index", "registry-client"],
+  webhook: ["nix", "closure-index", "plan", "patch", "resolver"],
   cluster: ["webhook"],
   admin: [],
   service: [
@@ -60,12 +63,25 @@ const folderRule: Readonly<Record<string, readonly string[] | typeof everything>
 };
 /** The same for files that lie in no folder. */
 const rootFileRule: Readonly<Record<string, readonly string[] | typeof everything>> = {
-  "errors.ts": ["configuration-errors.ts", "error-kind.ts", "wording.ts"],
+  "errors.ts": [
+    "configuration-errors.ts",
+    "error-kind.ts",
+    "push-errors.ts",
+    "pushing-errors.ts",
+    "registry-errors.ts",
+    "wording.ts",
+  ],
   "configuration-errors.ts": ["error-kind.ts"],
+  "push-errors.ts": ["error-kind.ts", "wording.ts"],
+  "pushing-errors.ts": ["error-kind.ts", "wording.ts"],
+  "registry-errors.ts": ["error-kind.ts", "wording.ts"],
   "error-kind.ts": [],
   "wording.ts": [],
-  "config.ts": ["config-values.ts", "nix", "plan"],
+  "config.ts": ["config-cluster.ts", "config-sources.ts", "config-values.ts", "plan"],
+  "config-cluster.ts": ["config-values.ts"],
+  "config-sources.ts": ["config-values.ts", "nix", "oci", "plan"],
   "config-values.ts": [],
+  "local-address.ts": [],
   "log.ts": [],
   "reload.ts": [],
   "main.ts": everything,
@@ -73,10 +89,22 @@ const rootFileRule: Readonly<Record<string, readonly string[] | typeof everythin
 /** Root files that only these may import; errors.ts is for all. */
 const importers: Readonly<Record<string, readonly string[]>> = {
   "configuration-errors.ts": ["errors.ts"],
-  "error-kind.ts": ["errors.ts", "configuration-errors.ts"],
-  "wording.ts": ["errors.ts"],
+  "error-kind.ts": [
+    "errors.ts",
+    "configuration-errors.ts",
+    "push-errors.ts",
+    "pushing-errors.ts",
+    "registry-errors.ts",
+  ],
+  "push-errors.ts": ["errors.ts"],
+  "pushing-errors.ts": ["errors.ts"],
+  "registry-errors.ts": ["errors.ts"],
+  "wording.ts": ["errors.ts", "push-errors.ts", "pushing-errors.ts", "registry-errors.ts"],
   "config.ts": ["service", "cli"],
-  "config-values.ts": ["config.ts"],
+  "config-cluster.ts": ["config.ts"],
+  "config-sources.ts": ["config.ts"],
+  "config-values.ts": ["config.ts", "config-cluster.ts", "config-sources.ts"],
+  "local-address.ts": ["resolver", "registry", "registry-client"],
   "log.ts": ["service", "cli"],
   "reload.ts": ["cluster", "service", "cli"],
   "main.ts": [],
@@ -121,8 +149,10 @@ test("imports are of files that exist, and written with their ending", () => {
   expect(missing).toEqual([]);
 });
 
-describe("nix, oci, plan and patch", () => {
-  const pure = files.filter((file) => ["nix", "oci", "plan", "patch"].includes(unitOf(file)));
+describe("nix, oci, closure-index, plan and patch", () => {
+  const pure = files.filter((file) =>
+    ["nix", "oci", "closure-index", "plan", "patch"].includes(unitOf(file)),
+  );
   /** Modules of Node that compute, and do nothing else. */
   const computing = ["node:buffer", "node:crypto", "node:path"];
 

@@ -62,6 +62,14 @@ sources:
     namespaces: ["team-*", build]
   bare:
     caches: [https://cache.example.com]
+  shop:
+    registry: registry.example.com:5000/nix/shop
+    publicKeys: ["${demoKey}"]
+    dockerConfigFile: /etc/config.json
+    caFile: /etc/ca.pem
+    plainHTTP: true
+    pullSecret: regcred
+    namespaces: [shop]
 defaultSource: bare
 registry:
   listen: "[::1]:1"
@@ -84,6 +92,16 @@ log: { level: debug }
           namespaces: ["team-*", "build"],
         },
         { name: "bare", caches: ["https://cache.example.com"], publicKeys: [], namespaces: ["*"] },
+        {
+          name: "shop",
+          registry: "registry.example.com:5000/nix/shop",
+          publicKeys: [demoKey],
+          dockerConfigFile: "/etc/config.json",
+          caFile: "/etc/ca.pem",
+          plainHTTP: true,
+          pullSecret: "regcred",
+          namespaces: ["shop"],
+        },
       ],
       defaultSource: "bare",
       registry: {
@@ -230,7 +248,7 @@ describe("problems", () => {
     ["log: {level: loud}", 'log.level is not one of: "debug", "info", "warn", "error"'],
     ["defaultSource: x", 'defaultSource: there is no source "x"; there are: nixos'],
     ["sources: {}", "sources must not have fewer than 1 properties"],
-    ["sources: {a: {}}", "sources.a must have required properties caches"],
+    ["sources: {a: {}}", "sources.a has neither caches nor registry; write one of them"],
     ["sources: {a: {caches: []}}", "sources.a.caches must not have fewer than 1 items"],
     ["sources: {a: {caches: [5]}}", "sources.a.caches.0 must be string"],
     [
@@ -238,9 +256,12 @@ describe("problems", () => {
       "unknown key sources.a.publicKey; did you mean publicKeys?",
     ],
     [
-      "sources: {a: {caches: [https://x.org], registry: x}}",
-      "sources.a.registry: sources are binary caches in this version; write caches and publicKeys",
+      "sources: {a: {caches: [https://x.org], pullSecret: x, caFile: y}}",
+      "sources.a.caFile is for a source with registry; sources.a.pullSecret is for a source with registry",
     ],
+    ["sources: {a: {registry: 5}}", "sources.a.registry must be string"],
+    ["sources: {a: {registry: x, plainHTTP: yes}}", "sources.a.plainHTTP must be boolean"],
+    ["sources: {a: {regstry: x.org/nix}}", "unknown key sources.a.regstry; did you mean registry?"],
     [
       "sources: {a: {caches: [https://x.org]}, b: {caches: [https://x.org]}}",
       "defaultSource is missing; with several sources one of them is to be named: a, b",
@@ -264,6 +285,62 @@ describe("problems", () => {
       );
     },
   );
+
+  describe("of a source in a registry", () => {
+    const problemsWith = (...lines: readonly string[]): string =>
+      problemsOf(["sources:", "  a:", ...lines.map((line) => `    ${line}`)].join("\n")).join("; ");
+    const keys = `publicKeys: ["${demoKey}"]`;
+
+    test.for([
+      ["https://x.org/nix", '"https://x.org/nix" is a URL; write <host>/<repository>'],
+      ["x.org/nix:latest", '"x.org/nix:latest" has a tag or digest; write <host>/<repository>'],
+      [`x.org/nix@sha256:${"0".repeat(64)}`, "has a tag or digest"],
+      ["x.org", '"x.org" is not an image reference: it names no registry host'],
+      ["team/nix", '"team/nix" is not an image reference: it names no registry host'],
+      ["x.org/Nix", "only lower case is allowed there"],
+      ["x.org:99999/nix", '"x.org:99999/nix" has a port that is not from 1 to 65535'],
+      ["x.org:0/nix", "has a port that is not from 1 to 65535"],
+      [`x.org/${"n".repeat(250)}`, "at most 255 are allowed"],
+      ["localhost:5417/nix", "is on the registry that nodes ask for images of caches (registry.reference)"],
+      ["LOCALHOST:5417/nix", "is on the registry that nodes ask for images of caches (registry.reference)"],
+    ])("%s is no repository", ([registry, problem]) => {
+      const text = problemsWith(`registry: "${registry}"`, keys);
+      expect(text).toContain("sources.a.registry: ");
+      expect(text).toContain(problem);
+    });
+
+    test.for(["localhost:5000/nix", "docker.io/team/nix", "127.0.0.1/nix", "[::1]:5000/a/b__c/d.e-f"])(
+      "%s is one",
+      (registry) => {
+        const text = `sources: {a: {registry: "${registry}", ${keys}}}`;
+        expect(parseConfig(text, "x").sources).toEqual([
+          { name: "a", registry, publicKeys: [demoKey], namespaces: ["*"] },
+        ]);
+      },
+    );
+
+    test.for(["[]", undefined])("with %s for keys", (value) => {
+      const given = value === undefined ? [] : [`publicKeys: ${value}`];
+      expect(problemsWith("registry: x.org/nix", ...given)).toBe(
+        "sources.a.publicKeys is missing; a closure in a registry is believed only with a signature by one of them",
+      );
+    });
+
+    test("that has caches too, or what belongs to them", () => {
+      expect(problemsWith("registry: x.org/nix", "caches: [https://x.org]", keys)).toBe(
+        "sources.a has both caches and registry; make two sources of them",
+      );
+      expect(problemsWith("registry: x.org/nix", "netrcFile: x", "bearerTokenFile: y", keys)).toBe(
+        "sources.a.netrcFile is for a source with caches; sources.a.bearerTokenFile is for a source with caches",
+      );
+    });
+
+    test.for(["A", "a_b", "-a", "a..b", "a-", ".a", "a".repeat(254)])("with %s for a Secret", (name) => {
+      expect(problemsWith("registry: x.org/nix", keys, `pullSecret: "${name}"`)).toContain(
+        "is not a name in Kubernetes",
+      );
+    });
+  });
 
   test("of keys and namespaces name the source", () => {
     const problems = problemsOf(`

@@ -136,9 +136,18 @@ describe("docs/configuration.md", () => {
         leaves(rest)
           .filter((key) => key !== "cluster")
           .map((key) => key.replace("webhook.certificate.", "webhook.")),
-        ["caches", "publicKeys", "netrcFile", "bearerTokenFile", "namespaces"].map(
-          (key) => `sources.<name>.${key}`,
-        ),
+        [
+          "caches",
+          "registry",
+          "publicKeys",
+          "namespaces",
+          "netrcFile",
+          "bearerTokenFile",
+          "dockerConfigFile",
+          "caFile",
+          "plainHTTP",
+          "pullSecret",
+        ].map((key) => `sources.<name>.${key}`),
       );
     const named = firstCells(read(page)).filter((word) => /^[a-zA-Z]+(\.[a-zA-Z<>]+)*$/.test(word));
     expect([...named].sort()).toEqual([...known].sort());
@@ -189,7 +198,7 @@ describe("docs/cli.md", () => {
 
   test("has the help of every command, word for word", async () => {
     const help = await helpOf();
-    const commands = [...help.split("\nCOMMANDS\n")[1]!.matchAll(/^ {2}([a-z]+)/gm)].map(
+    const commands = [...help.split("\nCOMMANDS\n")[1]!.matchAll(/^ {2}([a-z-]+)/gm)].map(
       ([, name = ""]) => name,
     );
     expect(commands).toContain("serve");

@@ -53,18 +53,18 @@ export function defineMetrics(registry: Registry) {
 
     cacheRequests: counter(
       "cache_requests_total",
-      "Requests to binary caches by what was asked and what came of it.",
+      "Requests to binary caches, and to registries with pushed closures, by what was asked and what came of it.",
       ["kind", "outcome"],
     ),
     cacheRequestDuration: histogram(
       "cache_request_duration_seconds",
-      "Time until a binary cache has answered.",
+      "Time until a binary cache or a registry with pushed closures has answered.",
       requestBuckets,
       ["kind"],
     ),
     resolverLookups: counter(
       "resolver_memory_lookups_total",
-      "Look-ups of store paths in the resolver's memory; a miss asks a binary cache.",
+      "Look-ups of store paths in the resolver's memory; a miss asks a binary cache or registry.",
       ["outcome"],
     ),
 

@@ -24,7 +24,7 @@ export interface AdmissionMetrics {
 /** What the resolver tells: its ResolverObserver. */
 export interface ResolverMetrics {
   cacheRequest(event: {
-    readonly kind: "info" | "narinfo" | "listing" | "nar";
+    readonly kind: "info" | "narinfo" | "listing" | "nar" | "index" | "manifest" | "document";
     readonly outcome: "hit" | "missing" | "error";
     readonly seconds: number;
   }): void;
@@ -207,7 +207,7 @@ function startAtZero(set: MetricSet): void {
   for (const outcome of ["injected", "unchanged", "skipped"] as const)
     set.admissions.inc({ outcome, reason: "none" }, 0);
   set.admissions.inc({ outcome: "error", reason: "INTERNAL" }, 0);
-  for (const kind of ["info", "narinfo", "listing", "nar"] as const) {
+  for (const kind of ["info", "narinfo", "listing", "nar", "index", "manifest", "document"] as const) {
     for (const outcome of ["hit", "missing", "error"] as const) set.cacheRequests.inc({ kind, outcome }, 0);
   }
   for (const outcome of ["converted", "known", "failed", "dropped"] as const)

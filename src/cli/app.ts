@@ -3,8 +3,10 @@ import { NixClosureError, toNixClosureError } from "../errors.ts";
 import { certsCommand } from "./certs.ts";
 import type { CliContext } from "./context.ts";
 import { exitCodeOf, exitCodes, WrongArguments } from "./exit-codes.ts";
+import { generateKeyCommand } from "./generate-key.ts";
 import { injectCommand } from "./inject.ts";
 import { planCommand } from "./plan.ts";
+import { pushCommand } from "./push.ts";
 import { resolveCommand } from "./resolve.ts";
 import { serveCommand } from "./serve.ts";
 import { version } from "./version.ts";
@@ -16,6 +18,8 @@ const root = buildRouteMap({
     inject: injectCommand,
     resolve: resolveCommand,
     plan: planCommand,
+    push: pushCommand,
+    "generate-key": generateKeyCommand,
     certs: certsCommand,
   },
   docs: { brief: "Nix closures as image volumes on stock Kubernetes" },

@@ -19,7 +19,7 @@ export const exitCodes = {
   usage: 2,
   /** The input was understood and refused: unknown path, bad signature, wrong annotation, over a limit. */
   refused: 3,
-  /** A cache or the disk did not answer: the same call can succeed later. */
+  /** A cache, a registry or the disk did not answer: the same call can succeed later. */
   temporary: 4,
 } as const;
 
@@ -29,6 +29,7 @@ const usageCodes = new Set([
   "FILE_UNREADABLE",
   "MANIFEST_INVALID",
   "CERTIFICATE_INVALID",
+  "SECRET_KEY_INVALID",
 ]);
 
 /** The exit code of an error that ends a command. */

@@ -3,6 +3,7 @@ import { buildCommand } from "@stricli/core";
 import { fileUnreadable, NixClosureError } from "../errors.ts";
 import { podOperations } from "../patch/operations.ts";
 import { parsePod } from "../patch/pod.ts";
+import { hasPullSecrets } from "../patch/pull-secrets.ts";
 import { findPodTemplates, type PodTemplate } from "../patch/workload.ts";
 import { note, print, type CliContext } from "./context.ts";
 import { configFlag } from "./flags.ts";
@@ -77,6 +78,13 @@ async function injectTemplate(
     if (injection === undefined) return;
     if (injection.warnings.length > 0) progress.clear();
     for (const warning of injection.warnings) note(context, `${owner}: ${warning}`);
+    if (!hasPullSecrets(pod) && hasPullSecrets(injection.pod)) {
+      progress.clear();
+      note(
+        context,
+        `${owner}: it has a list imagePullSecrets now, so it does not get that of its ServiceAccount; add what it needs of those`,
+      );
+    }
     const operations = podOperations(pod, injection.pod);
     if (operations.length > 0) document.apply(path, operations);
   } catch (error) {

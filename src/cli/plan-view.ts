@@ -113,7 +113,8 @@ function viewShared(
   const pulled = volumes.filter((_, i) => present[i] !== "image");
   const missing = volumes.filter((_, i) => present[i] === "nothing");
   const images = volumes.length - pulled.length;
-  const load = { ...loadOf(missing), images: pulled.length, presentImages: images };
+  const { pushedImages } = loadOf(pulled);
+  const load = { ...loadOf(missing), images: pulled.length, pushedImages, presentImages: images };
   return {
     with: others.map((other) => other.closure.roots),
     images,
@@ -132,9 +133,10 @@ function viewWhy({ closure, volumes }: Plan, why: string): WhyView {
 const nothing: StartLoad = { images: 0, storePaths: 0, narBytes: 0, presentImages: 0 };
 
 /** What a node has to do that has none of the volumes' images. */
-function loadOf(volumes: readonly PlannedVolume[]): StartLoad {
+function loadOf(volumes: readonly PlannedVolume[]): Required<StartLoad> {
   return {
     images: volumes.length,
+    pushedImages: volumes.filter(({ image }) => image.kind === "pushed").length,
     storePaths: volumes.reduce((sum, volume) => sum + volume.storePaths.length, 0),
     narBytes: volumes.reduce((sum, volume) => sum + volume.narSize, 0),
     presentImages: 0,

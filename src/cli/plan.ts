@@ -1,7 +1,7 @@
 import { buildCommand } from "@stricli/core";
 import { NixClosureError } from "../errors.ts";
 import { strategies, type Strategy } from "../plan/plan.ts";
-import { print, type CliContext } from "./context.ts";
+import { note, print, type CliContext } from "./context.ts";
 import { WrongArguments } from "./exit-codes.ts";
 import { configFlag, jsonFlag, rootArguments } from "./flags.ts";
 
@@ -50,9 +50,10 @@ export const planCommand = buildCommand({
     positional: rootArguments,
   },
   async func(this: CliContext, flags: Flags, ...words: readonly string[]): Promise<void> {
-    const [{ openToolbox, parseRootArguments }, { makePlan }, { viewPlan }, { formatPlan }] =
+    const [{ openToolbox }, { parseRootArguments }, { makePlan }, { viewPlan }, { formatPlan }] =
       await Promise.all([
         import("./toolbox.ts"),
+        import("./root-arguments.ts"),
         import("./make-plan.ts"),
         import("./plan-view.ts"),
         import("./plan-text.ts"),
@@ -61,10 +62,12 @@ export const planCommand = buildCommand({
     const { config, progress } = toolbox;
     const roots = parseRootArguments(words, config);
     const otherRoots = (flags.with ?? []).map((word) => parseRootArguments([word], config));
-    const plan = await makePlan(toolbox, roots, flags.strategy);
-    const others = await Promise.all(otherRoots.map((other) => makePlan(toolbox, other, flags.strategy)));
+    const { plan, warnings } = await makePlan(toolbox, roots, flags.strategy);
+    const made = await Promise.all(otherRoots.map((other) => makePlan(toolbox, other, flags.strategy)));
+    const others = made.map((other) => other.plan);
     const view = viewOf(() => viewPlan(plan, { others, why: flags.why, kubelet: config.kubelet }));
     progress.end();
+    for (const warning of warnings) note(this, warning);
     print(this, flags.json ? `${JSON.stringify(view)}\n` : formatPlan(view));
   },
 });

@@ -45,7 +45,16 @@ export function startProgress(context: Pick<CliContext, "progressTo">): Progress
 
 /** A bar of 24 characters, for instance `[########                ] 8/24`. */
 export function bar(done: number, total: number): string {
+  return `${barOf(total === 0 ? 1 : done / total)} ${done}/${total}`;
+}
+
+/** The same for a part of 1, for instance `[########                ] 33 %`. */
+export function share(part: number): string {
+  return `${barOf(part)} ${Math.floor(Math.min(1, part) * 100)} %`;
+}
+
+function barOf(part: number): string {
   const width = 24;
-  const filled = total === 0 ? width : Math.round((width * Math.min(done, total)) / total);
-  return `[${"#".repeat(filled)}${" ".repeat(width - filled)}] ${done}/${total}`;
+  const filled = Math.round(width * Math.min(1, part));
+  return `[${"#".repeat(filled)}${" ".repeat(width - filled)}]`;
 }

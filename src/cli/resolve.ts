@@ -20,7 +20,10 @@ export const resolveCommand = buildCommand({
     positional: rootArguments,
   },
   async func(this: CliContext, flags: Flags, ...words: readonly string[]): Promise<void> {
-    const { openToolbox, parseRootArguments } = await import("./toolbox.ts");
+    const [{ openToolbox }, { parseRootArguments }] = await Promise.all([
+      import("./toolbox.ts"),
+      import("./root-arguments.ts"),
+    ]);
     await using toolbox = await openToolbox(this, flags.config);
     const { source, roots } = parseRootArguments(words, toolbox.config);
     const closure = await toolbox.resolver.resolve(source, roots);

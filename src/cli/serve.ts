@@ -38,7 +38,7 @@ export const serveCommand = buildCommand({
   },
   async func(this: CliContext, flags: Flags): Promise<void> {
     const [{ openConfig }, { startService }] = await Promise.all([
-      import("./toolbox.ts"),
+      import("./open-config.ts"),
       import("../service/service.ts"),
     ]);
     const { config, file: configFile } = await openConfig(flags.config);

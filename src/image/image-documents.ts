@@ -1,5 +1,14 @@
-import { type Document, imageConfig, imageIndex, imageManifest } from "../oci/documents.ts";
+import type { Digest } from "../oci/digest.ts";
+import {
+  type Document,
+  imageConfig,
+  imageIndex,
+  imageManifest,
+  type LayerMediaType,
+} from "../oci/documents.ts";
 import type { ImageRecord } from "./image-record.ts";
+import type { ImageText } from "./layer-plan.ts";
+import type { Layer } from "./layer-writer.ts";
 
 /** The JSON documents of an image: one config and one manifest for each architecture, over the same layers. */
 export interface ImageDocuments {
@@ -16,23 +25,43 @@ const architectures = ["amd64", "arm64"] as const;
 
 /** Makes the documents of a record: the same bytes for the same record, always. */
 export function imageDocuments(record: ImageRecord): ImageDocuments {
-  const { layer, mountPoints, labels, createdBy, user } = record;
-  const layers = [
-    { ...layer, createdBy },
-    ...(mountPoints === undefined ? [] : [{ ...mountPoints, createdBy: `${createdBy}, mount points` }]),
-  ];
-  const images = architectures.map((architecture) => {
-    const config = imageConfig({
-      architecture,
-      layers,
-      labels,
-      ...(user !== undefined && { user }),
-    });
-    return { architecture, config, document: imageManifest({ config, layers }) };
-  });
+  const { layer, mountPoints, user } = record;
+  const layers = [layer, ...(mountPoints === undefined ? [] : [mountPoints])];
+  const images = architectures.map((architecture) => ({
+    architecture,
+    ...imageOf({ architecture, layers, text: record, ...(user !== undefined && { user }) }),
+  }));
   return {
-    index: imageIndex({ manifests: images }),
-    manifests: images.map(({ document }) => document),
+    index: imageIndex({
+      manifests: images.map(({ architecture, manifest }) => ({ architecture, document: manifest })),
+    }),
+    manifests: images.map(({ manifest }) => manifest),
     configs: images.map(({ config }) => config),
   };
+}
+
+/** A layer as an image's documents name it; one that is not compressed is tar, and its digest its diffID. */
+export interface ImageLayer extends Layer {
+  readonly mediaType?: LayerMediaType;
+  readonly diffID?: Digest;
+}
+
+/** The documents of an image for one architecture, whose second layer, if it has one, are mount points. */
+export function imageOf(options: {
+  readonly architecture: string;
+  readonly layers: readonly ImageLayer[];
+  readonly text: ImageText;
+  readonly user?: string;
+}): { readonly config: Document; readonly manifest: Document } {
+  const { architecture, layers, text, user } = options;
+  const config = imageConfig({
+    architecture,
+    layers: layers.map(({ digest, diffID = digest }, number) => ({
+      digest: diffID,
+      createdBy: number === 0 ? text.createdBy : `${text.createdBy}, mount points`,
+    })),
+    labels: text.labels,
+    ...(user !== undefined && { user }),
+  });
+  return { config, manifest: imageManifest({ config, layers }) };
 }

@@ -4,6 +4,7 @@ import {
   blobBudgetExhausted,
   conversionSlow,
   formatBytes,
+  imageNameInvalid,
   NixClosureError,
   shuttingDown,
 } from "../errors.ts";
@@ -94,6 +95,7 @@ export class ImageServer implements Images {
     this.#closing.signal.throwIfAborted();
     const name = parseImageName(repository, tag);
     const image = `${repository}:${tag}`;
+    this.#refusePushed(name, image);
     const answered = this.#readAhead?.asked(name);
     try {
       const { index, layer } = await this.#queue.run(
@@ -156,7 +158,16 @@ export class ImageServer implements Images {
   /** A source that is no longer configured is not served, whatever the store has of it. */
   #serves(repository: string): boolean {
     const name = parseRepository(repository);
-    return name !== undefined && (name.kind === "base" || this.#resolver.sources.includes(name.source));
+    if (name === undefined || name.kind === "base") return name !== undefined;
+    const resolver = this.#resolver;
+    return resolver.sources.includes(name.source) && resolver.repositoryOf(name.source) === undefined;
+  }
+
+  /** There are no NARs to make images of, and nobody needs them: references to what was pushed lead to where it is. */
+  #refusePushed(name: ImageName, image: string): void {
+    const pushed = name.kind === "base" ? undefined : this.#resolver.repositoryOf(name.source);
+    if (pushed === undefined) return;
+    throw imageNameInvalid(image, `the images of its source are in ${pushed}`);
   }
 
   /** Makes an image; a second time if a cache has lost a NAR, for what is asked of it now may lead elsewhere. */

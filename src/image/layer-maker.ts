@@ -1,16 +1,15 @@
 import { performance } from "node:perf_hooks";
 
-import { narMissing } from "../errors.ts";
 import { sha256Digest } from "../oci/digest.ts";
 import { Flights } from "../resolver/flights.ts";
 import type { Resolver } from "../resolver/resolver.ts";
-import { mapBounded, Slots } from "../resolver/slots.ts";
+import { Slots } from "../resolver/slots.ts";
 import { baseLayer } from "./base-image.ts";
 import type { BlobStore } from "./blob-store.ts";
-import { ConversionFailure, type ConversionPool } from "./conversions.ts";
+import type { ConversionPool } from "./conversions.ts";
 import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
-import { type LayerPlan, locate, locatedAtATime, type PlannedPath } from "./layer-plan.ts";
-import type { LayerPart } from "./layer.ts";
+import { layerParts } from "./layer-parts.ts";
+import type { LayerPlan } from "./layer-plan.ts";
 import type { Layer } from "./layer-writer.ts";
 
 export interface LayerMakerOptions {
@@ -89,7 +88,7 @@ export class LayerMaker {
 
   async #convert(plan: LayerPlan, source: string): Promise<Layer> {
     const { store, pool, signal } = this.#options;
-    const parts = await mapBounded(plan.paths, locatedAtATime, async (path) => this.#part(path, source));
+    const parts = await layerParts(this.#options.resolver, source, plan.paths, signal);
     const reservation = await store.budget.reserve(this.#bytesAtFirst(plan), signal);
     const file = store.temporaryFile();
     try {
@@ -101,18 +100,6 @@ export class LayerMaker {
       await store.removeTemporary(file);
       reservation.release();
     }
-  }
-
-  async #part(path: PlannedPath, source: string): Promise<LayerPart> {
-    const { info, name, contentAddresses } = path;
-    const { resolver, signal } = this.#options;
-    const { storePath } = info;
-    const locations = await locate(resolver, source, info, signal);
-    if (locations.length === 0) {
-      // All have it with another hash now: what was resolved is out of date.
-      throw new ConversionFailure(narMissing(storePath, `source ${source}`), [storePath]);
-    }
-    return { name, storePath, locations, contentAddresses };
   }
 
   #bytesAtFirst({ paths }: LayerPlan): number {

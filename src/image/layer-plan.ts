@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 import { closureCheckMismatch } from "../errors.ts";
 import type { Closure } from "../nix/closure.ts";
-import type { NarInfo } from "../nix/narinfo.ts";
+import type { PathInfo } from "../nix/path-info.ts";
 import { baseName, type StorePath } from "../nix/store-path.ts";
 import { closureCheck, decisionNeedsTypes, decodeDecision } from "../plan/decision.ts";
 import {
@@ -32,7 +32,7 @@ export interface LayerPlan {
 
 /** A store path in a layer. */
 export interface PlannedPath {
-  readonly info: NarInfo;
+  readonly info: PathInfo;
   /** Of its root in the layer; empty: the root is the layer's. */
   readonly name: string;
   /** What the content must have beside NarHash: the content addresses that the path is trusted for, without a signature. */
@@ -74,7 +74,7 @@ export async function planLayer(
 export async function locate(
   resolver: Resolver,
   source: string,
-  info: NarInfo,
+  info: PathInfo,
   signal: AbortSignal,
 ): Promise<readonly NarLocation[]> {
   const locations = await resolver.narLocations(source, info.storePath, signal);
@@ -91,9 +91,8 @@ async function planPath(resolver: Resolver, name: PathImageName, signal: AbortSi
     source: name.source,
     image: {
       ...formatImageName({ ...name, version: conversionVersion }),
-      layerKey: ["path", conversionVersion, info.narHash, ...path.contentAddresses].join(" "),
-      labels: { [`${labelPrefix}.store-path`]: info.storePath },
-      createdBy: createdBy(info.storePath),
+      layerKey: pathLayerKey(path),
+      ...pathImageText(info.storePath),
     },
     paths: [path],
   };
@@ -108,25 +107,19 @@ async function planStore(resolver: Resolver, name: StoreImageName, signal: Abort
     throw closureCheckMismatch(`${repository}:${tag}`, name.check, check);
   }
   const own = await pathsWithVolumes(resolver, name, closure, signal);
-  const ordered = inLayerOrder(closure);
-  const mounted = ordered.filter(({ storePath }) => own.has(storePath));
-  const content = ordered.filter(({ storePath }) => !own.has(storePath));
+  const { content, mounted } = layersOf(closure, own);
   const paths = await mapBounded(content, locatedAtATime, async (info) =>
     planOne(resolver, source, info, baseName(info.storePath), signal),
   );
   const today = closureCheck(conversionVersion, closure, decision);
-  const rootPaths = closure.roots.toSorted().join(" ");
   return {
     kind: "store",
     source,
     image: {
       ...formatImageName({ ...name, version: conversionVersion, check: today }),
       layerKey: storeLayerKey(paths),
-      ...(mounted.length > 0 && {
-        mountPoints: mountPoints(mounted.map(({ storePath }) => baseName(storePath))),
-      }),
-      labels: { [`${labelPrefix}.roots`]: rootPaths, [`${labelPrefix}.decision`]: decision },
-      createdBy: createdBy(rootPaths),
+      ...(mounted.length > 0 && { mountPoints: mountPoints(mounted) }),
+      ...storeImageText(closure.roots, decision),
     },
     paths,
   };
@@ -163,17 +156,57 @@ export async function pathsWithVolumes(
   return decodeDecision(decision, closure, await resolver.pathTypes(source, all, signal));
 }
 
+/** What the config of an image says of itself. */
+export interface ImageText {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly createdBy: string;
+}
+
+/** The words of a path image. */
+export function pathImageText(storePath: StorePath): ImageText {
+  return { labels: { [`${labelPrefix}.store-path`]: storePath }, createdBy: createdBy(storePath) };
+}
+
+/** The words of a store image; a decision that is too long for a tag is left out. */
+export function storeImageText(roots: readonly StorePath[], decision: string | undefined): ImageText {
+  const rootPaths = roots.toSorted().join(" ");
+  return {
+    labels: {
+      [`${labelPrefix}.roots`]: rootPaths,
+      ...(decision !== undefined && { [`${labelPrefix}.decision`]: decision }),
+    },
+    createdBy: createdBy(rootPaths),
+  };
+}
+
+/** What the two layers of a store image hold: the content of paths, and base names of mount points; in their order. */
+export function layersOf(
+  closure: Closure,
+  own: ReadonlySet<StorePath>,
+): { readonly content: readonly PathInfo[]; readonly mounted: readonly string[] } {
+  const ordered = inLayerOrder(closure);
+  return {
+    content: ordered.filter(({ storePath }) => !own.has(storePath)),
+    mounted: ordered.flatMap(({ storePath }) => (own.has(storePath) ? [baseName(storePath)] : [])),
+  };
+}
+
 /** By the bytes of their base names, so that the layer is the same wherever it is made. */
-function inLayerOrder(closure: Closure): readonly NarInfo[] {
+function inLayerOrder(closure: Closure): readonly PathInfo[] {
   return closure.paths.toSorted((a, b) =>
     Buffer.compare(Buffer.from(baseName(a.storePath)), Buffer.from(baseName(b.storePath))),
   );
 }
 
-async function planOne(
+/**
+ * Plans a path of a layer.
+ *
+ * @param name of its root in the layer; empty: the root is the layer's.
+ */
+export async function planOne(
   resolver: Resolver,
   source: string,
-  info: NarInfo,
+  info: PathInfo,
   name: string,
   signal: AbortSignal,
 ): Promise<PlannedPath> {
@@ -184,8 +217,13 @@ async function planOne(
   return { info, name, contentAddresses: [...new Set(addresses)].toSorted() };
 }
 
+/** What the layer of a path image is made from. */
+export function pathLayerKey({ info, contentAddresses }: PlannedPath): string {
+  return ["path", conversionVersion, info.narHash, ...contentAddresses].join(" ");
+}
+
 /** Of the content alone: images that differ in their roots and mount points share the layer. */
-function storeLayerKey(paths: readonly PlannedPath[]): string {
+export function storeLayerKey(paths: readonly PlannedPath[]): string {
   const hash = createHash("sha256").update(`${conversionVersion}\n`);
   for (const { info, name, contentAddresses } of paths) {
     hash.update(`${[name, info.narHash, ...contentAddresses].join(" ")}\n`);

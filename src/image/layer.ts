@@ -1,8 +1,7 @@
 import { parseContentAddress } from "../nix/content-address.ts";
-import { NarReader } from "../nix/nar-reader.ts";
+import { NarReader, type NarVisitor } from "../nix/nar-reader.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import type { NarLocation } from "../resolver/nar-location.ts";
-import type { LayerWriter } from "./layer-writer.ts";
 import { NarCheck } from "./nar-check.ts";
 import { NarToTar } from "./nar-to-tar.ts";
 
@@ -17,6 +16,14 @@ export interface LayerPart {
   readonly contentAddresses: readonly string[];
 }
 
+/** Where the tar of a layer goes. */
+export interface LayerSink {
+  /** Takes bytes, which are copied. */
+  put(bytes: Uint8Array): void;
+  /** Passes on what there is enough of; is called after each chunk of a NAR. */
+  drain(): Promise<void>;
+}
+
 /**
  * Adds a NAR to a layer. Memory stays flat, whatever its size.
  *
@@ -27,18 +34,24 @@ export interface LayerPart {
  * @throws narInvalid, narSizeMismatch, narHashMismatch, contentAddressMismatch, whiteoutName, notADirectory, diskFailed
  */
 export async function addNar(
-  writer: LayerWriter,
+  sink: LayerSink,
   nar: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   location: NarLocation,
-  options: { readonly name: string; readonly contentAddresses: readonly string[] },
+  options: {
+    readonly name: string;
+    readonly contentAddresses: readonly string[];
+    /** Hears what the NAR holds, and passes it on. */
+    readonly visit?: (next: NarVisitor) => NarVisitor;
+  },
 ): Promise<void> {
-  const tar = new NarToTar(location.storePath, Buffer.from(options.name), (bytes) => writer.put(bytes));
-  const check = new NarCheck(location, options.contentAddresses.map(parseContentAddress), tar);
+  const tar = new NarToTar(location.storePath, Buffer.from(options.name), (bytes) => sink.put(bytes));
+  const next = options.visit?.(tar) ?? tar;
+  const check = new NarCheck(location, options.contentAddresses.map(parseContentAddress), next);
   const reader = new NarReader(check);
   for await (const chunk of nar) {
     check.update(chunk);
     reader.write(chunk);
-    await writer.drain();
+    await sink.drain();
   }
   reader.end();
   check.finish();

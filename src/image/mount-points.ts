@@ -23,5 +23,10 @@ export function mountPoints(names: readonly string[]): MountPoints {
 
 /** The bytes of the layer with these directories. */
 export function mountPointsTar(names: readonly string[]): Uint8Array {
-  return Buffer.concat([...names.map((name) => directoryEntry(Buffer.from(name))), tarEnd]);
+  return Buffer.concat([mountPointEntries(names), tarEnd]);
+}
+
+/** The same without the end of the archive. */
+export function mountPointEntries(names: readonly string[]): Uint8Array {
+  return Buffer.concat(names.map((name) => directoryEntry(Buffer.from(name))));
 }

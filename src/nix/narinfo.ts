@@ -8,9 +8,9 @@
  */
 import { isUtf8 } from "node:buffer";
 import { narInfoInvalid, quote, toNixClosureError } from "../errors.ts";
-import { parseContentAddress, type ContentAddress } from "./content-address.ts";
-import type { Signed } from "./fingerprint.ts";
+import { parseContentAddress } from "./content-address.ts";
 import { parseHash, parseSha256 } from "./hash.ts";
+import type { PathInfo } from "./path-info.ts";
 import { parseSignature, type Signature } from "./signature.ts";
 import { baseName, parseBaseName, parseStorePath, type StorePath } from "./store-path.ts";
 
@@ -19,8 +19,8 @@ export { fingerprint } from "./fingerprint.ts";
 /** The name of a compression, as a narinfo has it. */
 export type Compression = string;
 
-/** What a binary cache says about a store path. Until a signature has been verified, it is a claim. */
-export interface NarInfo extends Signed {
+/** What a binary cache says about a store path, and about the file with its content. */
+export interface NarInfo extends PathInfo {
   /** Relative to the cache, or absolute; not covered by signatures. */
   readonly url: string;
   /** As written; `bzip2` where it is absent or empty. Not covered by signatures. */
@@ -31,9 +31,6 @@ export interface NarInfo extends Signed {
   readonly fileSize?: number;
   /** Base name; absent where it is not known. */
   readonly deriver?: string;
-  /** All that are well-formed, in the order of the file. */
-  readonly signatures: readonly Signature[];
-  readonly contentAddress?: ContentAddress;
 }
 
 /** Values as they are written, by field; `Sig` is kept apart because it may be repeated. */

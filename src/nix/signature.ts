@@ -1,7 +1,7 @@
 import { createPublicKey, verify, type KeyObject } from "node:crypto";
 import { publicKeyInvalid } from "../errors.ts";
-import { decodeBase64 } from "./base64.ts";
 import { fingerprint, type Signed } from "./fingerprint.ts";
+import { splitNamed } from "./named-bytes.ts";
 
 /** A signature as a narinfo carries it: `<key name>:<base64>`. */
 export interface Signature {
@@ -58,32 +58,33 @@ export function findTrustedKey(
   info: Signed & { readonly signatures: readonly Signature[] },
   keys: readonly PublicKey[],
 ): PublicKey | undefined {
-  let message: Uint8Array | undefined;
+  return findSigningKey(info.signatures, () => fingerprint(info), keys);
+}
+
+/**
+ * The first of the keys that signed a message, by the same rules.
+ *
+ * @param message is called once, and only if a signature has the name of a key.
+ */
+export function findSigningKey(
+  signatures: Iterable<Signature>,
+  message: () => Uint8Array,
+  keys: readonly PublicKey[],
+): PublicKey | undefined {
+  let bytes: Uint8Array | undefined;
   let verifications = 0;
-  for (const signature of info.signatures) {
+  for (const signature of signatures) {
     for (const key of keys) {
       if (key.name !== signature.keyName) continue;
       if (verifications++ >= maxVerifications) return undefined;
-      message ??= fingerprint(info);
-      if (verify(null, message, key.key, signature.bytes)) return key;
+      bytes ??= message();
+      if (verify(null, bytes, key.key, signature.bytes)) return key;
     }
   }
   return undefined;
 }
 
-interface Named {
-  readonly name: string;
-  readonly bytes: Uint8Array | undefined;
-  readonly why: string;
-}
-
-/** `<name>:<base64 of size bytes>`; the name ends at the first colon (src/libutil/signature/local-keys.cc). */
-function splitNamed(text: string, size: number): Named {
-  const colon = text.indexOf(":");
-  const name = text.slice(0, Math.max(colon, 0));
-  if (name === "") return { name, bytes: undefined, why: 'there is no name before a ":"' };
-  const bytes = decodeBase64(text.slice(colon + 1));
-  if (bytes === undefined) return { name, bytes, why: 'what follows ":" is not base64' };
-  if (bytes.length === size) return { name, bytes, why: "" };
-  return { name, bytes: undefined, why: `it has ${bytes.length} bytes, not ${size}` };
+/** The text of a signature, in the form that {@link parseSignature} reads. */
+export function formatSignature({ keyName, bytes }: Signature): string {
+  return `${keyName}:${Buffer.from(bytes).toString("base64")}`;
 }

@@ -11,7 +11,13 @@ export const mediaTypes = {
   index: "application/vnd.oci.image.index.v1+json",
   config: "application/vnd.oci.image.config.v1+json",
   layerTar: "application/vnd.oci.image.layer.v1.tar",
+  layerTarGzip: "application/vnd.oci.image.layer.v1.tar+gzip",
+  layerTarZstd: "application/vnd.oci.image.layer.v1.tar+zstd",
+  empty: "application/vnd.oci.empty.v1+json",
 } as const;
+
+/** Media types that a layer can have. */
+export type LayerMediaType = (typeof mediaTypes)["layerTar" | "layerTarGzip" | "layerTarZstd"];
 
 /** The platform that an index names for a manifest. */
 export interface Platform {
@@ -42,16 +48,14 @@ const created = "1970-01-01T00:00:01Z";
 
 /** A layer as an image's config tells of it. */
 export interface LayerHistory {
+  /** Of the tar: the diffID. */
   readonly digest: Digest;
   /** What made it. */
   readonly createdBy: string;
   readonly comment?: string;
 }
 
-/**
- * The config of an image for Linux whose layers, the lowest first, are not compressed, so that their digests are their
- * diffIDs.
- */
+/** The config of an image for Linux with these layers, the lowest first. */
 export function imageConfig(options: {
   readonly architecture: string;
   readonly layers: readonly LayerHistory[];
@@ -61,7 +65,7 @@ export function imageConfig(options: {
   /** `NAME=value`. */
   readonly env?: readonly string[];
 }): Document {
-  return encode(mediaTypes.config, {
+  return encodeDocument(mediaTypes.config, {
     created,
     architecture: options.architecture,
     os: "linux",
@@ -72,17 +76,26 @@ export function imageConfig(options: {
   });
 }
 
-/** The manifest of an image with tar layers, the lowest first; `size` in bytes. */
+/** The manifest of an image with these layers, the lowest first; tar without compression where nothing else is said. */
 export function imageManifest(options: {
   readonly config: Document;
-  readonly layers: readonly { readonly digest: Digest; readonly size: number }[];
+  readonly layers: readonly {
+    readonly mediaType?: LayerMediaType;
+    readonly digest: Digest;
+    /** Bytes. */
+    readonly size: number;
+  }[];
   readonly annotations?: Readonly<Record<string, string>>;
 }): Document {
-  return encode(mediaTypes.manifest, {
+  return encodeDocument(mediaTypes.manifest, {
     schemaVersion: 2,
     mediaType: mediaTypes.manifest,
     config: describe(options.config),
-    layers: options.layers.map(({ digest, size }) => ({ mediaType: mediaTypes.layerTar, digest, size })),
+    layers: options.layers.map(({ mediaType = mediaTypes.layerTar, digest, size }) => ({
+      mediaType,
+      digest,
+      size,
+    })),
     annotations: sorted(options.annotations),
   });
 }
@@ -92,7 +105,7 @@ export function imageIndex(options: {
   readonly manifests: readonly { readonly document: Document; readonly architecture: string }[];
   readonly annotations?: Readonly<Record<string, string>>;
 }): Document {
-  return encode(mediaTypes.index, {
+  return encodeDocument(mediaTypes.index, {
     schemaVersion: 2,
     mediaType: mediaTypes.index,
     manifests: options.manifests.map(({ document, architecture }) => ({
@@ -108,7 +121,8 @@ export function describe(document: Document): Descriptor {
   return { mediaType: document.mediaType, digest: document.digest, size: document.bytes.length };
 }
 
-function encode(mediaType: string, content: object): Document {
+/** A document with this content, its keys in the order that they have. */
+export function encodeDocument(mediaType: string, content: object): Document {
   const bytes = new TextEncoder().encode(JSON.stringify(content));
   return { mediaType, bytes, digest: sha256Digest(bytes) };
 }

@@ -12,8 +12,16 @@ import { typesNeeded, type PlanRules, type WantedClosure } from "../plan/plan.ts
 import { annotationKeys } from "./annotations.ts";
 import { injectContainer, type ContainerMounts } from "./container.ts";
 import { baseImageReference } from "./other-images.ts";
-import { findLostNames, findOwnedVolumes, isOwned, mountsAny, parseOurReference } from "./owned.ts";
+import {
+  findLostNames,
+  findOwnedVolumes,
+  isOwned,
+  mountsAny,
+  parseOurReference,
+  type OurReferences,
+} from "./owned.ts";
 import { containerLists, type Container, type Pod, type Volume } from "./pod.ts";
+import { addPullSecrets } from "./pull-secrets.ts";
 import type { ContainerRequest, PodRequest } from "./request.ts";
 import { formatStatus } from "./status.ts";
 import { selectSystem } from "./system.ts";
@@ -35,37 +43,41 @@ export interface Injection {
 }
 
 /** Whether a Pod came with volumes of ours. */
-export function isInjected(pod: Pod, host: string): boolean {
-  return (pod.spec.volumes ?? []).some((volume) => isOwned(volume, host));
+export function isInjected(pod: Pod, ours: OurReferences): boolean {
+  return (pod.spec.volumes ?? []).some((volume) => isOwned(volume, ours));
 }
 
 /**
  * The paths of each closure whose types injecting needs: those that today's plan needs, and all of them where the Pod
- * came with volumes of ours, to judge whether they are a whole set.
+ * came with volumes of ours, to judge whether they are a whole set. Of a pushed closure it needs none.
+ *
+ * @throws planNotPushed
  */
 export function neededTypes(
   closures: readonly WantedClosure[],
-  { strategy, maxImages }: Pick<PlanRules, "strategy" | "maxImages">,
+  rules: Pick<PlanRules, "strategy" | "maxImages">,
   injected: boolean,
 ): readonly (readonly StorePath[])[] {
-  return typesNeeded(closures, { strategy: injected ? "per-path" : strategy, maxImages });
+  if (!injected) return typesNeeded(closures, rules);
+  return closures.map(({ closure, pushed }) =>
+    pushed === undefined ? closure.paths.map((info) => info.storePath) : [],
+  );
 }
 
 /**
- * Puts closures into a Pod: volumes, mounts, profile, PATH, base image, node selector and status. Only entries of ours
- * are ever removed or replaced; everything else of the Pod stays the very same object, in its place.
+ * Puts closures into a Pod: volumes, mounts, profile, PATH, base image, node selector, pull secrets and status. Only
+ * entries of ours are ever removed or replaced; everything else of the Pod stays the very same object, in its place.
  *
  * @param closures by the key of the request's closures.
- * @param host host part of our registry's references.
  * @throws one error for all conflicts with the Pod's own volumes and mounts; tooManyVolumes; objectTooLarge.
  */
 export function injectPod(
   pod: Pod,
   request: PodRequest,
   closures: ReadonlyMap<string, ResolvedClosure>,
-  host: string,
+  ours: OurReferences,
 ): Injection {
-  const owned = findOwnedVolumes(pod, host);
+  const owned = findOwnedVolumes(pod, ours);
   const lost = findLostNames(pod);
   const ownedNames = new Set([...owned.map((volume) => volume.name), ...lost]);
   const targets = findTargets(pod, request, ownedNames);
@@ -98,7 +110,7 @@ export function injectPod(
     if (!present.has(name)) volumes.push(volumeEntry(name, reference));
   }
 
-  const baseReference = baseImageReference(host);
+  const baseReference = baseImageReference(ours.host);
   const edit = (container: Container): Container => {
     const target = targets.get(container.name);
     const set = target && sets.get(target.closureKey);
@@ -114,7 +126,7 @@ export function injectPod(
       removed: removedMounts,
       ownedNames,
       baseReference,
-      isBase: (image) => parseOurReference(image, host)?.kind === "base",
+      isBase: (image) => parseOurReference(image, ours.host)?.kind === "base",
       errors,
       warnings,
     });
@@ -128,11 +140,13 @@ export function injectPod(
   const selector = selectSystem(pod, request.annotations.system, errors);
   throwTogether(errors);
 
+  const wantedSecrets = resolved.flatMap(([, { pullSecret }]) => pullSecret ?? []);
+  const imagePullSecrets = addPullSecrets(pod, wantedSecrets);
   const volumesChanged = removed.size > 0 || volumes.length > existing.length;
-  const ours = volumes.filter((volume) => isOwned(volume, host)).length;
-  if (!volumesChanged && lists.length === 0 && selector === undefined)
-    return { pod, warnings, volumes: ours };
-  if (ours > maxVolumesPerPod) throw tooManyVolumes(ours, maxVolumesPerPod);
+  const count = volumes.filter((volume) => isOwned(volume, ours)).length;
+  if (!volumesChanged && lists.length === 0 && selector === undefined && imagePullSecrets === undefined)
+    return { pod, warnings, volumes: count };
+  if (count > maxVolumesPerPod) throw tooManyVolumes(count, maxVolumesPerPod);
 
   const injected: Pod = {
     ...pod,
@@ -142,7 +156,7 @@ export function injectPod(
         ...pod.metadata.annotations,
         [annotationKeys.status]: formatStatus(
           resolved.map(([, closure]) => closure),
-          ours,
+          count,
         ),
       },
     },
@@ -150,12 +164,13 @@ export function injectPod(
       ...pod.spec,
       ...Object.fromEntries(lists),
       ...(volumesChanged ? { volumes } : {}),
+      ...(imagePullSecrets === undefined ? {} : { imagePullSecrets }),
       ...(selector === undefined ? {} : { nodeSelector: selector }),
     },
   };
   const bytes = jsonBytes(injected);
   if (bytes > maxObjectBytes) throw objectTooLarge(formatBytes(bytes), formatBytes(maxObjectBytes));
-  return { pod: injected, warnings, volumes: ours };
+  return { pod: injected, warnings, volumes: count };
 }
 
 /** What an image of ours is in spec.volumes. */

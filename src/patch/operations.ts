@@ -13,6 +13,8 @@ export function podOperations(before: Pod, after: Pod): readonly Operation[] {
   mapOperations("/metadata/annotations", before.metadata.annotations, after.metadata.annotations, operations);
   mapOperations("/spec/nodeSelector", before.spec.nodeSelector, after.spec.nodeSelector, operations);
   listOperations("/spec/volumes", before.spec.volumes, after.spec.volumes, operations);
+  const secrets = [before.spec.imagePullSecrets, after.spec.imagePullSecrets] as const;
+  listOperations("/spec/imagePullSecrets", ...secrets, operations);
   for (const list of containerLists) {
     for (const [i, container] of (after.spec[list] ?? []).entries()) {
       const original = before.spec[list]?.[i];
@@ -70,7 +72,7 @@ function mapOperations(
 }
 
 interface Named {
-  readonly name: string;
+  readonly name?: string;
 }
 
 function listOperations(

@@ -1,30 +1,32 @@
 import { conversionVersion, imageReference } from "../plan/image-name.ts";
-import { isOwned } from "./owned.ts";
+import { isOwned, type OurReferences } from "./owned.ts";
 import { containerLists, type Pod } from "./pod.ts";
 import { baseImagePlaceholder } from "./request.ts";
 
 /**
  * Counts the distinct images of a Pod that are not of its closures, as they are once it is injected: those of its
  * containers of every kind, and of image volumes of its own.
- *
- * @param host host part of our registry's references.
  */
-export function countOtherImages({ spec }: Pod, host: string): number {
+export function countOtherImages({ spec }: Pod, ours: OurReferences): number {
   const references = new Set<string>();
   for (const list of containerLists) {
     for (const { image } of spec[list] ?? []) {
-      if (image === baseImagePlaceholder) references.add(baseImageReference(host));
+      if (image === baseImagePlaceholder) references.add(baseImageReference(ours.host));
       else if (image) references.add(image);
     }
   }
   for (const volume of spec.volumes ?? []) {
     const reference = volume.image?.reference;
-    if (reference && !isOwned(volume, host)) references.add(reference);
+    if (reference && !isOwned(volume, ours)) references.add(reference);
   }
   return references.size;
 }
 
-/** What {@link baseImagePlaceholder} is replaced by. */
+/**
+ * What {@link baseImagePlaceholder} is replaced by.
+ *
+ * @param host host part of our registry's references.
+ */
 export function baseImageReference(host: string): string {
   return imageReference(host, { kind: "base", version: conversionVersion });
 }

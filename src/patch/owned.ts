@@ -1,28 +1,37 @@
 import { parseImageName, type ImageName } from "../plan/image-name.ts";
+import type { PlannedVolume } from "../plan/volumes.ts";
 import { NixClosureError } from "../errors.ts";
 import { allContainers, type Container, type Pod, type Volume } from "./pod.ts";
+
+/** Where references of ours lie. */
+export interface OurReferences {
+  /** Host of our registry. */
+  readonly host: string;
+  /** `<host>/<repository>` of each source of pushed closures. */
+  readonly repositories: readonly string[];
+}
 
 /** A volume of the Pod that an earlier review, of this version or another, put there. */
 export interface OwnedVolume {
   readonly name: string;
   readonly reference: string;
-  /** undefined: the reference lies on our registry, but no image of ours has such a name. */
-  readonly image: ImageName | undefined;
+  /** What a reference on our registry says; undefined: it is none, or no image of ours has such a name. */
+  readonly image: ImageName | PlannedVolume["image"] | undefined;
 }
 
 /** `nix-<hash>` or `nix-store-<check>`, and what tells two of one name apart (src/patch/volume-names.ts). */
 const namePattern = /^nix-(?:[0-9a-z]{32}|store-[0-9a-f]{16})(?:-[0-9a-f]{8})?$/;
 
 /**
- * The Pod's volumes that are ours: their name has our pattern and their reference lies on our registry. Nothing else
- * counts, so that a pull policy that was rewritten, or a status annotation that was copied, changes nothing.
- * @param host host part of our registry's references.
+ * The Pod's volumes that are ours: their name has our pattern and their reference lies on our registry, or at or below
+ * the repository of a source. Nothing else counts, so that a pull policy that was rewritten, or a status annotation that
+ * was copied, changes nothing.
  */
-export function findOwnedVolumes(pod: Pod, host: string): readonly OwnedVolume[] {
+export function findOwnedVolumes(pod: Pod, ours: OurReferences): readonly OwnedVolume[] {
   return (pod.spec.volumes ?? []).flatMap((volume) => {
     const reference = volume.image?.reference;
-    if (reference === undefined || !isOwned(volume, host)) return [];
-    return [{ name: volume.name, reference, image: parseOurReference(reference, host) }];
+    if (reference === undefined || !isOwned(volume, ours)) return [];
+    return [{ name: volume.name, reference, image: parseOurReference(reference, ours.host) }];
   });
 }
 
@@ -36,8 +45,17 @@ export function findLostNames(pod: Pod): ReadonlySet<string> {
 }
 
 /** Whether a volume is ours, see {@link findOwnedVolumes}. */
-export function isOwned(volume: Volume, host: string): boolean {
-  return namePattern.test(volume.name) && volume.image?.reference?.startsWith(`${host}/`) === true;
+export function isOwned({ name, image }: Volume, { host, repositories }: OurReferences): boolean {
+  const reference = image?.reference;
+  if (!namePattern.test(name) || !reference) return false;
+  return (
+    reference.startsWith(`${host}/`) || repositories.some((repository) => isWithin(reference, repository))
+  );
+}
+
+/** Whether a reference names a repository or one below it. */
+function isWithin(reference: string, repository: string): boolean {
+  return reference.startsWith(repository) && /^[:@/]/.test(reference.slice(repository.length));
 }
 
 /** Whether a container mounts one of these volumes. */

@@ -22,7 +22,14 @@ export interface PodSpec {
   readonly initContainers?: readonly Container[];
   readonly volumes?: readonly Volume[];
   readonly nodeSelector?: Readonly<Record<string, string>>;
+  readonly imagePullSecrets?: readonly LocalObjectReference[];
   readonly os?: { readonly name?: string };
+  readonly [field: string]: unknown;
+}
+
+/** Names an object of the Pod's namespace. */
+export interface LocalObjectReference {
+  readonly name?: string;
   readonly [field: string]: unknown;
 }
 
@@ -88,6 +95,11 @@ export function parsePod(value: unknown): Pod {
       const image = object(volume["image"], () => `${where()}.image`);
       optionalString(image["reference"], () => `${where()}.image.reference`);
     },
+  );
+  checkEach(
+    spec["imagePullSecrets"],
+    () => "spec.imagePullSecrets",
+    (secret, where) => optionalString(secret["name"], () => `${where()}.name`),
   );
   if (!Array.isArray(spec["containers"])) throw podInvalid("spec.containers is not a list");
   for (const list of containerLists) checkEach(spec[list], () => `spec.${list}`, checkContainer);

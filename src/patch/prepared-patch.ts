@@ -4,6 +4,7 @@ import type { StorePath } from "../nix/store-path.ts";
 import { annotationKeys, isOurs } from "./annotations.ts";
 import { maxObjectBytes } from "./inject.ts";
 import { countOtherImages } from "./other-images.ts";
+import type { OurReferences } from "./owned.ts";
 import { containerLists, type Container, type Pod } from "./pod.ts";
 import { baseImagePlaceholder } from "./request.ts";
 
@@ -87,10 +88,10 @@ function isSame({ parts: one }: Shape, { parts: other }: Shape): boolean {
 /**
  * Finds the shape of a Pod.
  *
- * @param host host part of our registry's references.
+ * @param pullSecrets names of all Secrets that a source may have Pods pull with.
  * @returns undefined for a Pod that asks for nothing, or is not as most are: something in it is ours, or may be.
  */
-export function shapeOf(pod: Pod, host: string): Shape | undefined {
+export function shapeOf(pod: Pod, ours: OurReferences, pullSecrets: readonly string[]): Shape | undefined {
   const { metadata, spec } = pod;
   const { annotations } = metadata;
   const parts: ShapePart[] = [];
@@ -104,13 +105,22 @@ export function shapeOf(pod: Pod, host: string): Shape | undefined {
   if ((spec.nodeSelector?.["kubernetes.io/os"] ?? "linux") !== "linux") return undefined;
   for (const { name } of spec.volumes ?? []) if (mayBeOurs(name)) return undefined;
   // Of the images themselves a plan depends on nothing but how many there are.
-  parts.push(!spec.volumes, countOtherImages(pod, host));
+  parts.push(!spec.volumes, countOtherImages(pod, ours));
+  addPullSecretsOf(pod, pullSecrets, parts);
   for (const list of containerLists) {
     const containers = spec[list] ?? [];
     parts.push(containers.length);
-    for (const container of containers) if (!addContainer(container, host, parts)) return undefined;
+    for (const container of containers) if (!addContainer(container, ours.host, parts)) return undefined;
   }
   return { key: first, parts };
+}
+
+/** Which of the secrets a patch adds, and how, depends on those that are there. */
+function addPullSecretsOf({ spec }: Pod, pullSecrets: readonly string[], parts: ShapePart[]): void {
+  if (pullSecrets.length === 0) return;
+  parts.push(!spec.imagePullSecrets);
+  const present = new Set((spec.imagePullSecrets ?? []).map(({ name }) => name));
+  for (const secret of pullSecrets) parts.push(present.has(secret));
 }
 
 /** @returns false for one that is not as most are. */

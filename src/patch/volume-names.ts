@@ -23,7 +23,7 @@ export function nameVolumes(
   for (const { name: planned, reference } of wanted) {
     if (names.has(reference)) continue;
     const present = kept.find((volume) => volume.reference === reference);
-    const name = present?.name ?? (taken.has(planned) ? `${planned}-${shortDigest(reference)}` : planned);
+    const name = present?.name ?? freeName(planned, reference, taken);
     if (foreign.has(name)) errors.push(volumeConflict(name));
     names.set(reference, name);
     taken.add(name);
@@ -31,6 +31,13 @@ export function nameVolumes(
   return names;
 }
 
-function shortDigest(reference: string): string {
-  return createHash("sha256").update(reference).digest("hex").slice(0, 8);
+function freeName(planned: string, reference: string, taken: ReadonlySet<string>): string {
+  let name = planned;
+  // The first digits can be in a name already that somebody gave to another image of ours.
+  for (let salted = reference; taken.has(name); salted += "+") name = `${planned}-${shortDigest(salted)}`;
+  return name;
+}
+
+function shortDigest(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 8);
 }

@@ -1,3 +1,4 @@
+import type { PushedImages } from "../closure-index/pushed-images.ts";
 import { storeDirectory, storeHash, type StorePath } from "../nix/store-path.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
 import { NixClosureError } from "../errors.ts";
@@ -5,6 +6,8 @@ import { closureCheck, decisionNeedsTypes, decodeDecision } from "../plan/decisi
 import { reduceRoots } from "../plan/graph.ts";
 import type { StoreImageName } from "../plan/image-name.ts";
 import type { Plan } from "../plan/plan.ts";
+import { pushedChoices, type PushedClosure } from "../plan/pushed-choices.ts";
+import { makePushedVolumes } from "../plan/pushed-volumes.ts";
 import type { OwnedVolume } from "./owned.ts";
 
 /** A volume that carries a part of a closure, and where it is mounted. */
@@ -20,6 +23,10 @@ export interface ResolvedClosure {
   readonly plan: Plan;
   /** The types that are known, at least those of neededTypes (src/patch/inject.ts). */
   readonly types: ReadonlyMap<StorePath, PathType>;
+  /** Its images in an ordinary registry; undefined: our registry makes them. */
+  readonly pushed?: PushedImages | undefined;
+  /** The Secret that nodes pull these with. */
+  readonly pullSecret?: string | undefined;
   /** Roots that containers mount as their profile. */
   readonly profileRoots: ReadonlySet<StorePath>;
 }
@@ -72,12 +79,37 @@ function inOrder(
 }
 
 /**
- * Looks for a set of volumes in the Pod that carries the whole closure, under today's plan or an older one: a store
- * image whose decision and check fit, with a path image for each path that the decision gives a volume of its own; or
- * path images for all paths.
+ * Looks for a set of volumes in the Pod that carries the whole closure, under today's plan or another one.
  * @returns undefined if there is none; the Pod then gets today's plan.
  */
 function findWholeSet(
+  owned: readonly OwnedVolume[],
+  resolved: ResolvedClosure,
+): readonly SetVolume[] | undefined {
+  const { plan, pushed, profileRoots } = resolved;
+  if (pushed === undefined) return findMadeSet(owned, resolved);
+  return findPushedSet(owned, { closure: plan.closure, pushed, profileRoots });
+}
+
+/** Looks for all images of one of the plans that a closure is known to have been pushed with. */
+function findPushedSet(
+  owned: readonly OwnedVolume[],
+  closure: PushedClosure,
+): readonly SetVolume[] | undefined {
+  if (owned.length === 0) return undefined;
+  const names = new Map(owned.toReversed().map(({ reference, name }) => [reference, name]));
+  const sets = pushedChoices(closure).map((choice) => makePushedVolumes(closure, choice));
+  const whole = sets.find((volumes) => volumes.every(({ reference }) => names.has(reference)));
+  return whole?.map(({ reference, mountPath, name }) => {
+    return { name: names.get(reference) ?? name, reference, mountPath };
+  });
+}
+
+/**
+ * Looks for images that our registry makes: a store image whose decision and check fit, with a path image for each path
+ * that the decision gives a volume of its own; or path images for all paths.
+ */
+function findMadeSet(
   owned: readonly OwnedVolume[],
   resolved: ResolvedClosure,
 ): readonly SetVolume[] | undefined {

@@ -10,6 +10,8 @@ export const kubelets = {
 export interface StartLoad {
   /** Image volumes whose images the node pulls. */
   readonly images: number;
+  /** Of these, the ones in an ordinary registry, which holds no pull back. Default: none. */
+  readonly pushedImages?: number;
   /** Store paths in those images that are fetched and converted. */
   readonly storePaths: number;
   /** Their NarSize, in bytes. */
@@ -45,8 +47,8 @@ export const startCosts: StartCosts = {
 };
 
 /**
- * Estimates how long a Pod takes to start, in seconds. What the registry's pacing holds back overlaps with the pulls
- * that go on meanwhile, so the longer of the two counts.
+ * Estimates how long a Pod takes to start, in seconds. What our registry's pacing holds back overlaps with the pulls that
+ * go on meanwhile, so the longer of the two counts; what a kubelet's back-off adds overlaps with nothing.
  */
 export function estimateStart(
   load: StartLoad,
@@ -58,11 +60,42 @@ export function estimateStart(
     load.storePaths * costs.storePathSeconds +
     load.narBytes * costs.byteSeconds;
   const mounting = load.presentImages * costs.presentImageSeconds;
-  return costs.fixedSeconds + mounting + Math.max(pulling, pacedSeconds(load, kubelet));
+  const pulled = Math.max(pulling, pacedSeconds(load, kubelet));
+  return costs.fixedSeconds + mounting + pulled + backOffSeconds(load, kubelet, costs);
 }
 
-/** How long the registry's pacing spreads the pulls of a Pod over, in seconds. */
-function pacedSeconds({ images }: StartLoad, kubelet: KubeletLimits): number {
+/** How long our registry's pacing spreads the pulls of a Pod over, in seconds. */
+function pacedSeconds({ images, pushedImages = 0 }: StartLoad, kubelet: KubeletLimits): number {
   const { rate, burst } = pace(kubelet);
-  return rate === 0 ? 0 : Math.max(0, images - burst) / rate;
+  return rate === 0 ? 0 : Math.max(0, images - pushedImages - burst) / rate;
+}
+
+/**
+ * A kubelet comes back to a Pod after 10 seconds and up to half of that (pkg/kubelet/pod_workers.go), and to an image
+ * after twice as many each time, up to 300 (pkg/kubelet/kubelet.go).
+ */
+const firstBackOffSeconds = 12.5;
+const maxBackOffSeconds = 300;
+
+/**
+ * How long a kubelet waits between its attempts at images that nobody paces, in seconds: an attempt gets its burst, and
+ * what comes back meanwhile, and fails for all others.
+ */
+function backOffSeconds(
+  { images, pushedImages = 0 }: StartLoad,
+  kubelet: KubeletLimits,
+  { imageSeconds }: StartCosts,
+): number {
+  const { registryPullQPS, registryBurst } = kubelet;
+  if (registryPullQPS === 0) return 0;
+  // A pull that takes as long as a token needs to come back takes none.
+  const tokensForPull = Math.max(1e-3, 1 - registryPullQPS * imageSeconds);
+  const burstOf = (tokens: number): number => Math.max(1, Math.floor(tokens / tokensForPull));
+  let left = pushedImages - burstOf(registryBurst - Math.min(images - pushedImages, pace(kubelet).burst));
+  let seconds = 0;
+  for (let wait = firstBackOffSeconds; left > 0; wait = Math.min(2 * wait, maxBackOffSeconds)) {
+    seconds += wait;
+    left -= burstOf(registryBurst);
+  }
+  return seconds;
 }

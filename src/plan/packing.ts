@@ -1,3 +1,4 @@
+import type { PushedImages } from "../closure-index/pushed-images.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import { maxListed } from "./decision.ts";
@@ -9,6 +10,8 @@ export interface ClosureToPack {
   readonly closure: Closure;
   /** Roots that are mounted as a profile: directories among them get volumes of their own, whatever the number. */
   readonly profileRoots: ReadonlySet<StorePath>;
+  /** Its images in an ordinary registry; undefined: our registry makes them. */
+  readonly pushed?: PushedImages | undefined;
 }
 
 /** The same with the types of its {@link packingCandidates}, at least. */

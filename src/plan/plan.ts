@@ -1,9 +1,12 @@
-import { formatBytes, imageTooLarge, tooManyRoots } from "../errors.ts";
+import { formatBytes, imageTooLarge, internal, tooManyRoots } from "../errors.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
 import { baseName, type StorePath } from "../nix/store-path.ts";
+import { choosePushed } from "./choose-pushed.ts";
 import { reduceRoots } from "./graph.ts";
 import { maxRoots } from "./image-name.ts";
 import { packClosures, packingCandidates, type ClosureToPack, type TypedClosure } from "./packing.ts";
+import { isPerPath, type PushedChoice } from "./pushed-choices.ts";
+import { makePushedVolumes } from "./pushed-volumes.ts";
 import { makeVolumes, type PlannedVolume } from "./volumes.ts";
 
 export type { PlannedVolume } from "./volumes.ts";
@@ -32,16 +35,31 @@ export interface PlanRules {
   readonly strategy: Strategy;
   /** Images that the closures should have together: the smaller one of pull budget and plan.maxVolumes. */
   readonly maxImages: number;
-  /** Host part of image references. */
+  /** Host part of references to images that our registry makes. */
   readonly host: string;
-  /** The largest single image that the registry can hold, in bytes. */
+  /** The largest single image that our registry can hold, in bytes. What was pushed lies elsewhere. */
   readonly maxImageBytes: number;
 }
 
-/** The paths of each closure whose type {@link planClosures} has to know. */
+/**
+ * The paths of each closure whose type {@link planClosures} has to know: none of a pushed one, which says it itself.
+ *
+ * @throws planNotPushed
+ */
 export function typesNeeded(
   closures: readonly WantedClosure[],
   { strategy, maxImages }: Pick<PlanRules, "strategy" | "maxImages">,
+): readonly (readonly StorePath[])[] {
+  const { left } = choosePushed(closures, { strategy, maxImages });
+  const needed = typesOfMade(closures.filter(isMade), strategy, left);
+  let next = 0;
+  return closures.map((closure) => (isMade(closure) ? (needed[next++] ?? []) : []));
+}
+
+function typesOfMade(
+  closures: readonly WantedClosure[],
+  strategy: Strategy,
+  maxImages: number,
 ): readonly (readonly StorePath[])[] {
   if (strategy === "bundle") return closures.map(({ closure }) => closure.roots);
   if (strategy === "packed" || (strategy === "auto" && !mayFit(closures, maxImages))) {
@@ -52,12 +70,41 @@ export function typesNeeded(
 
 /**
  * Chooses the volumes of a Pod's closures, all together, because all of their images are pulled for one Pod. What is
- * chosen depends on the closures as sets, not on their order.
+ * chosen depends on the closures as sets, not on their order. Of a pushed closure it is one of the plans that it was
+ * pushed with; the others have what is left of the images.
  *
  * @returns a plan for each closure, in their order.
- * @throws tooManyRoots, imageTooLarge
+ * @throws tooManyRoots, imageTooLarge, planNotPushed
  */
 export function planClosures(closures: readonly KnownClosure[], rules: PlanRules): readonly Plan[] {
+  const { chosen, left } = choosePushed(closures, rules);
+  const made = planMade(closures.filter(isMade), { ...rules, maxImages: left });
+  let next = 0;
+  return closures.flatMap((known, at) => {
+    const choice = chosen.get(at);
+    const plan = choice === undefined ? made[next++] : planPushed(known, choice, rules.strategy);
+    return plan === undefined ? [] : [plan];
+  });
+}
+
+/** Whether our registry makes the images of a closure. */
+function isMade({ pushed }: WantedClosure): boolean {
+  return pushed === undefined;
+}
+
+/** The plan of a pushed closure that a choice is. */
+function planPushed(
+  { source, closure, pushed, profileRoots }: KnownClosure,
+  choice: PushedChoice,
+  asked: Strategy,
+): Plan {
+  if (pushed === undefined) throw internal("a choice for a closure that was not pushed");
+  const one = { closure, pushed, profileRoots };
+  const strategy = asked !== "auto" ? asked : isPerPath(choice, one) ? "per-path" : "packed";
+  return { source, strategy, closure, volumes: makePushedVolumes(one, choice) };
+}
+
+function planMade(closures: readonly KnownClosure[], rules: PlanRules): readonly Plan[] {
   const strategy = rules.strategy === "auto" ? chooseStrategy(closures, rules.maxImages) : rules.strategy;
   const own = chooseOwn(closures, strategy, rules.maxImages);
   return closures.map((known, at) => planClosure(known, own[at] ?? new Set(), strategy, rules));

@@ -1,3 +1,4 @@
+import { storeDirectory } from "../nix/store-path.ts";
 import type { Plan, PlannedVolume } from "./plan.ts";
 
 /**
@@ -17,8 +18,13 @@ export function presentImages(plan: Plan, others: readonly Plan[]): readonly Pre
   });
 }
 
-/** Two images have the same layer of content if this is equal. A path image is not packed as a store image is. */
-function contentOf({ image, storePaths }: PlannedVolume, { closure }: Plan): string {
+/**
+ * Two images have the same layer of content if this is equal. A path image is not packed as a store image is, and what
+ * was pushed is compressed, in one repository alike.
+ */
+function contentOf({ image, mountPath, storePaths }: PlannedVolume, { closure }: Plan): string {
+  const packing = mountPath === storeDirectory ? "store" : "path";
+  const repository = image.kind === "pushed" ? ` ${image.repository}` : "";
   const paths = storePaths.map((path) => `${path} ${closure.byPath.get(path)?.narHash}`);
-  return `${image.kind}\n${paths.toSorted().join("\n")}`;
+  return `${packing}${repository}\n${paths.toSorted().join("\n")}`;
 }

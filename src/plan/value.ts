@@ -1,5 +1,5 @@
 import type { Closure } from "../nix/closure.ts";
-import type { NarInfo } from "../nix/narinfo.ts";
+import type { PathInfo } from "../nix/path-info.ts";
 
 /**
  * What an image of its own is worth for a path of a closure: its size, in bytes. Only the order counts.
@@ -10,6 +10,6 @@ import type { NarInfo } from "../nix/narinfo.ts";
  * How many paths need it, and how high it is in the graph, differ from closure to closure: to choose by these, alone or
  * with the size, costs no fewer bytes in any fleet that was measured (bench/packing.ts, docs/performance.md).
  */
-export function pathValue({ narSize }: NarInfo, _closure: Closure): number {
+export function pathValue({ narSize }: PathInfo, _closure: Closure): number {
   return narSize;
 }

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { registryBusy, shuttingDown } from "../errors.ts";
 import { pace, type KubeletLimits } from "../plan/budget.ts";
 import { type Clock, systemClock } from "../resolver/clock.ts";
-import { localKindOfAddress } from "../resolver/local-address.ts";
+import { localKindOfAddress } from "../local-address.ts";
 
 /** A kubelet without a limit. */
 export const unlimited: KubeletLimits = { registryPullQPS: 0, registryBurst: 1 };

@@ -9,6 +9,7 @@ import { isContentAddressed } from "../nix/content-address.ts";
 import { parseNarInfo, type NarInfo } from "../nix/narinfo.ts";
 import { findTrustedKey, type PublicKey } from "../nix/signature.ts";
 import { storeHash, type StoreHash } from "../nix/store-path.ts";
+import { describeSignatures } from "./signature-words.ts";
 
 /** What is known of a store path after its narinfo was checked. */
 export interface AcceptedPath {
@@ -43,7 +44,7 @@ export function acceptNarInfo(
     throw pathUntrusted(
       info.storePath,
       asked.cache,
-      describeSignatures(info, keys),
+      describeSignatures(info.signatures, keys) ?? withoutSignature(info),
       keys.map(({ name }) => name),
     );
   }
@@ -59,15 +60,8 @@ function parse(bytes: Uint8Array, cache: string, label: string): NarInfo {
   }
 }
 
-/** Which signatures there are, so that one sees whether a key is missing or a signature is wrong. */
-function describeSignatures(info: NarInfo, keys: readonly PublicKey[]): string {
-  if (info.signatures.length === 0) {
-    return info.contentAddress === undefined
-      ? "it has no signature"
-      : "it has no signature, and its path does not follow from its content address";
-  }
-  const names = [...new Set(info.signatures.map(({ keyName }) => keyName))];
-  const wrong = names.filter((name) => keys.some((key) => key.name === name));
-  const listed = names.slice(0, 5).join(", ") + (names.length > 5 ? `, and ${names.length - 5} more` : "");
-  return wrong.length === 0 ? `it is signed by ${listed}` : `its signature by ${wrong.join(", ")} is wrong`;
+function withoutSignature({ contentAddress }: NarInfo): string {
+  return contentAddress === undefined
+    ? "it has no signature"
+    : "it has no signature, and its path does not follow from its content address";
 }

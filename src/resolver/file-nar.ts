@@ -8,6 +8,9 @@ import { withoutSecrets } from "./cache-url.ts";
 import { readableFrom } from "./content-encoding.ts";
 import type { NarLocation, NarPlace } from "./nar-location.ts";
 
+/** Bytes that are read at a time: what is read ahead of a NAR that is only looked at, or waits for its turn, is memory. */
+const chunkSize = 64 * 1024;
+
 const scheme = /^[a-z][a-z0-9+.-]*:/i;
 
 /**
@@ -49,7 +52,7 @@ export async function openFileNar(location: NarLocation, signal: AbortSignal): P
     if (opened.kind === "missing") return undefined;
     throw belowError(opened, cache, `the NAR of ${storePath}`);
   }
-  const source = opened.createReadStream({ highWaterMark: 256 * 1024 });
+  const source = opened.createReadStream({ highWaterMark: chunkSize });
   return readableFrom(fileBytes(source, location, signal), source);
 }
 

@@ -4,7 +4,7 @@
  */
 import { cacheLeadsAway } from "../errors.ts";
 import { withoutSecrets } from "./cache-url.ts";
-import { localKindOfAddress, localKindOfHost, type LocalKind } from "./local-address.ts";
+import { localKindOfAddress, localKindOfHost, type LocalKind } from "../local-address.ts";
 
 /** What decides about a lead. */
 export interface LeadRules {

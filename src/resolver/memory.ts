@@ -4,6 +4,7 @@ import { storeHash, type StoreHash, type StorePath } from "../nix/store-path.ts"
 import type { AcceptedPath } from "./acceptance.ts";
 import type { Clock } from "./clock.ts";
 import type { ResolverObserver } from "./observer.ts";
+import type { TrustedClosure } from "./trusted-closure.ts";
 
 /** A path with the place (0 is first) of the cache that answered for it. */
 export interface KnownPath extends AcceptedPath {
@@ -14,7 +15,7 @@ export interface KnownPath extends AcceptedPath {
  * How long an answer is believed (milliseconds). What a narinfo says of a path never changes, but a cache may collect
  * it as garbage, which is to be noticed within a day (Nix believes an answer for 30 days).
  */
-const freshFor = 24 * 60 * 60 * 1000;
+export const freshFor = 24 * 60 * 60 * 1000;
 
 /**
  * How long "no cache has it" is believed (milliseconds). Often the next thing that happens is that somebody copies
@@ -32,6 +33,10 @@ const closureSizePerPath = 96;
  * and the set of them once more.
  */
 const sizePerNarInfoByte = 3;
+
+/** So does a pushed closure, of the bytes of its document, and something more, however small it is. */
+const sizePerDocumentByte = 3;
+const pushedSize = 2048;
 
 /** A path that is in memory once, however many closures have it. */
 interface Held {
@@ -51,7 +56,8 @@ type Entry =
       readonly closure: Closure;
       readonly held: readonly Held[];
       readonly since: number;
-    };
+    }
+  | { readonly kind: "pushed"; readonly pushed: TrustedClosure; readonly until: number };
 
 /**
  * What was resolved before, least recently used first to go, bounded by an estimate of its bytes. Closures share their
@@ -147,6 +153,46 @@ export class Memory {
     this.#keep(key, { kind: "closure", closure, held, since }, size);
   }
 
+  /** What is known of a pushed closure by its tag; `stale` is too old to be believed without asking. */
+  pushed(
+    source: string,
+    tag: string,
+  ): { readonly known: TrustedClosure | undefined; readonly stale?: TrustedClosure } {
+    const entry = this.#entries.get(keyOf("pushed", source, tag));
+    if (entry?.kind !== "pushed") return this.#told({ known: undefined });
+    if (this.#clock.now() < entry.until) return this.#told({ known: entry.pushed });
+    return this.#told({ known: undefined, stale: entry.pushed });
+  }
+
+  /** The same as {@link peekClosure}. */
+  peekPushed(source: string, tag: string): TrustedClosure | undefined {
+    const entry = this.#entries.get(keyOf("pushed", source, tag));
+    if (entry?.kind !== "pushed" || this.#clock.now() >= entry.until) return undefined;
+    return this.#told({ known: entry.pushed }).known;
+  }
+
+  /** A pushed closure that has a path, however old: the last one that somebody asked for. */
+  pushedWith(source: string, path: StorePath): TrustedClosure | undefined {
+    const prefix = keyOf("pushed", source, "");
+    for (const [key, entry] of this.#entries.entries()) {
+      if (entry.kind === "pushed" && key.startsWith(prefix) && entry.pushed.path(path) !== undefined) {
+        return this.#told({ known: entry.pushed }).known;
+      }
+    }
+    return this.#told({ known: undefined }).known;
+  }
+
+  /** @param believedFor milliseconds. */
+  rememberPushed(source: string, tag: string, pushed: TrustedClosure, believedFor: number): void {
+    const size = entrySize + pushedSize + sizePerDocumentByte * pushed.size;
+    const until = this.#clock.now() + believedFor;
+    this.#keep(keyOf("pushed", source, tag), { kind: "pushed", pushed, until }, size);
+  }
+
+  forgetPushed(source: string, tag: string): void {
+    this.#entries.delete(keyOf("pushed", source, tag));
+  }
+
   /** Forgets a path, its type, and every closure with it. */
   forget(source: string, path: StorePath): void {
     const key = keyOf("path", source, storeHash(path));
@@ -154,10 +200,13 @@ export class Memory {
     this.#held.delete(key);
     this.#entries.delete(keyOf("type", source, path));
     const closures = keyOf("closure", source, "");
+    const pushed = keyOf("pushed", source, "");
     for (const [key, entry] of this.#entries.entries()) {
-      if (entry.kind === "closure" && key.startsWith(closures) && entry.closure.byPath.has(path)) {
-        this.#entries.delete(key);
-      }
+      const has =
+        entry.kind === "closure"
+          ? key.startsWith(closures) && entry.closure.byPath.has(path)
+          : entry.kind === "pushed" && key.startsWith(pushed) && entry.pushed.path(path) !== undefined;
+      if (has) this.#entries.delete(key);
     }
   }
 

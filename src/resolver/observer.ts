@@ -1,13 +1,19 @@
 import type { Clock } from "./clock.ts";
 
-/** What a cache is asked for; `info` is its nix-cache-info, which comes before anything else. */
-export type CacheRequestKind = "info" | "narinfo" | "listing" | "nar";
+/**
+ * What a cache is asked for; `info` is its nix-cache-info, which comes before anything else. A registry with pushed
+ * closures is asked for an `index`, then a closure `manifest`, then a closure `document`.
+ */
+export type CacheRequestKind = "info" | "narinfo" | "listing" | "nar" | "index" | "manifest" | "document";
 
 /** What is told to the metrics. Calls must neither throw nor block. */
 export interface ResolverObserver {
-  /** One request to a cache, each retry counted. `missing`: the cache answered that it does not have it. */
+  /**
+   * One request to a cache, each retry counted, or to a registry, with its retries and tokens. `missing`: it answered
+   * that it does not have it.
+   */
   cacheRequest(event: {
-    /** The cache's URL without credentials. */
+    /** The cache's URL without credentials, or the registry's `<host>/<repository>`. */
     readonly cache: string;
     readonly kind: CacheRequestKind;
     readonly outcome: "hit" | "missing" | "error";

@@ -1,27 +1,30 @@
 import type { LookupFunction } from "node:net";
-import { NixClosureError, shuttingDown, sourceUnknown } from "../errors.ts";
+import type { PushedImages } from "../closure-index/pushed-images.ts";
+import { shuttingDown, sourceUnknown } from "../errors.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
-import type { NarInfo } from "../nix/narinfo.ts";
-import { storeDirectory, type StoreHash, type StorePath } from "../nix/store-path.ts";
+import type { PathInfo } from "../nix/path-info.ts";
+import type { StoreHash, StorePath } from "../nix/store-path.ts";
+import { CacheSource } from "./cache-source.ts";
 import type { CacheTimeouts } from "./cache.ts";
 import { systemClock, type Clock } from "./clock.ts";
-import { unlessAborted } from "./flights.ts";
 import { httpTimeouts } from "./http-client.ts";
 import { Memory } from "./memory.ts";
-import { namePath } from "./name-path.ts";
 import type { NarLocation } from "./nar-location.ts";
 import { silentObserver, type ResolverObserver } from "./observer.ts";
+import { RegistrySource } from "./registry-source.ts";
 import { mapBounded, Slots } from "./slots.ts";
-import { Source, type SourceConfig } from "./source.ts";
+import { labelOf, type Source, type SourceConfig, type SourceSurroundings } from "./source.ts";
+import { imagesOf } from "./trusted-closure.ts";
+import { waitFor } from "./waiting.ts";
 import type { ResolverLimits } from "./walk.ts";
 import { Walks } from "./walks.ts";
-import { whyAborted } from "./why-aborted.ts";
 
 export type { SourceConfig } from "./source.ts";
 export type { ResolverLimits } from "./walk.ts";
 
 /**
- * Finds closures in binary caches, verified: every path is signed by a key of its source, or content-addressed.
+ * Finds closures, verified. In binary caches every path is signed by a key of its source, or content-addressed; of what was
+ * pushed to a registry, the closure is signed as a whole.
  *
  * A caller's signal ends its own waiting, never the work: that goes on within limits of its own, so the next caller
  * finds it done or joins it. A signal of AbortSignal.timeout ends it with resolveTimeout, any other with its reason.
@@ -35,7 +38,9 @@ export interface Resolver {
    * The closure of some roots.
    *
    * @throws pathUnknown, pathUntrusted, pathMismatch, cacheUnavailable, cacheInvalidAnswer, cacheAccessDenied,
-   * cacheLeadsAway, closureTooManyPaths, closureTooLarge, resolveTimeout
+   * cacheLeadsAway, closureTooManyPaths, closureTooLarge, resolveTimeout; of a registry: closureNotPushed,
+   * closureUntrusted, closureRootsDiffer, closureIndexInvalid, closureIncomplete, tooManyTogether, registryUnavailable,
+   * registryAccessDenied, registryInvalidAnswer, registryRefused
    */
   resolve(source: string, roots: readonly StorePath[], signal?: AbortSignal): Promise<Closure>;
   /** The closure of some roots if it is at hand, so that nobody need wait; undefined: `resolve` it. */
@@ -43,7 +48,7 @@ export interface Resolver {
   /** The same for roots of which only the hash parts are known. */
   resolveHashes(source: string, hashes: readonly StoreHash[], signal?: AbortSignal): Promise<Closure>;
   /** One path without its closure. */
-  lookup(source: string, hash: StoreHash, signal?: AbortSignal): Promise<NarInfo>;
+  lookup(source: string, hash: StoreHash, signal?: AbortSignal): Promise<PathInfo>;
   /**
    * What paths are; all of them, or an error. It is told from bytes that are not verified, so that a wrong type can
    * make a pull fail, never give wrong content.
@@ -53,8 +58,16 @@ export interface Resolver {
     paths: readonly StorePath[],
     signal?: AbortSignal,
   ): Promise<ReadonlyMap<StorePath, PathType>>;
-  /** Where the NAR of a path is, for `openNar`: in every cache that has it, first in the one that answered first. */
+  /**
+   * Where the NAR of a path is, for `openNar`: in every cache that has it, first in the one that answered first.
+   *
+   * @throws also sourceWithoutNars for a registry.
+   */
   narLocations(source: string, path: StorePath, signal?: AbortSignal): Promise<readonly NarLocation[]>;
+  /** `<host>/<repository>` that the closures of a source were pushed to; `undefined` for a source of caches. */
+  repositoryOf(source: string): string | undefined;
+  /** The images that a closure of the source was pushed with; `undefined` for a source of caches. */
+  pushedImages(source: string, closure: Closure): PushedImages | undefined;
   /** Forgets a path and all closures with it, for instance because a cache has lost its NAR. */
   forget(source: string, path: StorePath): void;
   /** Ends everything that is under way, and all connections. */
@@ -84,13 +97,13 @@ const typesAtATime = 64;
 /**
  * Makes a resolver. Nothing is asked before it is used.
  *
- * @throws cacheUrlInvalid, publicKeyInvalid
+ * @throws cacheUrlInvalid, publicKeyInvalid, referenceInvalid
  */
 export function createResolver(options: ResolverOptions): Resolver {
-  return new CacheResolver(options);
+  return new SourcesResolver(options);
 }
 
-class CacheResolver implements Resolver {
+class SourcesResolver implements Resolver {
   readonly sources: readonly string[];
   readonly #sources: ReadonlyMap<string, Source>;
   readonly #memory: Memory;
@@ -101,7 +114,7 @@ class CacheResolver implements Resolver {
     const { observer = silentObserver, clock = systemClock, memoryBytes = defaultMemoryBytes } = options;
     this.#clock = clock;
     this.#memory = new Memory(memoryBytes, clock, observer);
-    const surroundings = {
+    const surroundings: SourceSurroundings = {
       clock,
       observer,
       memory: this.#memory,
@@ -112,7 +125,7 @@ class CacheResolver implements Resolver {
       lookup: options.lookup,
     };
     this.#sources = new Map(
-      options.sources.map((config) => [config.name, new Source(config, surroundings, this.#closing.signal)]),
+      options.sources.map((config) => [config.name, makeSource(config, surroundings, this.#closing.signal)]),
     );
     this.sources = [...this.#sources.keys()];
   }
@@ -126,21 +139,12 @@ class CacheResolver implements Resolver {
   }
 
   async resolveHashes(source: string, hashes: readonly StoreHash[], signal?: AbortSignal): Promise<Closure> {
-    const roots = await Promise.all(hashes.map((hash) => this.lookup(source, hash, signal)));
-    return this.resolve(
-      source,
-      roots.map(({ storePath }) => storePath),
-      signal,
-    );
+    const roots = this.#source(source).roots(hashes);
+    return this.resolve(source, await this.#wait(roots, signal, hashes.map(labelOf).join(" ")), signal);
   }
 
-  async lookup(name: string, hash: StoreHash, signal?: AbortSignal): Promise<NarInfo> {
-    const source = this.#source(name);
-    const label = `${storeDirectory}/${hash}-*`;
-    const found = source.find(hash, label).catch((error: unknown) => {
-      throw error instanceof NixClosureError ? namePath(error, label) : error;
-    });
-    return ((await this.#wait(found, signal, label)) ?? source.failUnknown(label)).info;
+  async lookup(source: string, hash: StoreHash, signal?: AbortSignal): Promise<PathInfo> {
+    return this.#wait(this.#source(source).lookup(hash), signal, labelOf(hash));
   }
 
   async pathTypes(
@@ -160,6 +164,14 @@ class CacheResolver implements Resolver {
 
   async narLocations(name: string, path: StorePath, signal?: AbortSignal): Promise<readonly NarLocation[]> {
     return this.#wait(this.#source(name).locate(path), signal, path);
+  }
+
+  repositoryOf(source: string): string | undefined {
+    return this.#source(source).repository;
+  }
+
+  pushedImages(_source: string, closure: Closure): PushedImages | undefined {
+    return imagesOf(closure);
   }
 
   forget(source: string, path: StorePath): void {
@@ -184,9 +196,12 @@ class CacheResolver implements Resolver {
     what: string,
     known: { readonly size: number } = { size: 0 },
   ): Promise<T> {
-    const started = this.#clock.now();
-    return unlessAborted(work, signal, () =>
-      whyAborted(signal, what, (this.#clock.now() - started) / 1000, known.size),
-    );
+    return waitFor(work, { clock: this.#clock, signal, what, known });
   }
+}
+
+function makeSource(config: SourceConfig, surroundings: SourceSurroundings, closing: AbortSignal): Source {
+  return "registry" in config
+    ? new RegistrySource(config, surroundings, closing)
+    : new CacheSource(config, surroundings, closing);
 }

@@ -1,24 +1,21 @@
-import { NixClosureError, pathMismatch, pathUnknown } from "../errors.ts";
+import type { LookupFunction } from "node:net";
 import type { Closure, PathType } from "../nix/closure.ts";
-import { parsePublicKey } from "../nix/signature.ts";
-import { storeHash, type StoreHash, type StorePath } from "../nix/store-path.ts";
-import { parseCacheUrl } from "./cache-url.ts";
-import type { Cache, CacheSurroundings } from "./cache.ts";
-import { Credentials, type CredentialFiles } from "./credentials.ts";
-import { FileCache } from "./file-cache.ts";
-import { Flights } from "./flights.ts";
-import { HttpCache } from "./http-cache.ts";
-import type { KnownPath, Memory } from "./memory.ts";
-import { namePath } from "./name-path.ts";
+import type { PathInfo } from "../nix/path-info.ts";
+import { storeDirectory, type StoreHash, type StorePath } from "../nix/store-path.ts";
+import type { CacheTimeouts } from "./cache.ts";
+import type { Clock } from "./clock.ts";
+import type { Memory } from "./memory.ts";
 import type { NarLocation } from "./nar-location.ts";
-import { OrderedCaches } from "./ordered-caches.ts";
-import { findPathType } from "./path-type.ts";
-import { Slots } from "./slots.ts";
+import type { ResolverObserver } from "./observer.ts";
+import type { Slots } from "./slots.ts";
 import type { ResolverLimits } from "./walk.ts";
 import type { Walks } from "./walks.ts";
 
+/** A named origin of closures. */
+export type SourceConfig = CacheSourceConfig | RegistrySourceConfig;
+
 /** An ordered list of binary caches with one set of public keys. */
-export interface SourceConfig extends CredentialFiles {
+export interface CacheSourceConfig {
   readonly name: string;
   /** `https://host`, `http://host` or `file:///directory`, asked in this order. */
   readonly caches: readonly string[];
@@ -33,135 +30,56 @@ export interface SourceConfig extends CredentialFiles {
   readonly bearerTokenFile?: string;
 }
 
+/** A repository of an ordinary registry that closures were pushed to. */
+export interface RegistrySourceConfig {
+  readonly name: string;
+  /** `<host>/<repository>`. */
+  readonly registry: string;
+  /** `<name>:<base64>`; a closure needs a signature by one of them. */
+  readonly publicKeys: readonly string[];
+  /** Credentials in the form of docker's config.json. Read again when it changes. */
+  readonly dockerConfigFile?: string;
+  /** Authorities that are trusted beside the usual ones, PEM. Read again when it changes. */
+  readonly caFile?: string;
+  /** Default: for a loopback host without `caFile`. */
+  readonly plainHTTP?: boolean;
+}
+
+/** One source at work. Whatever is asked of it goes on when nobody waits any more. */
+export interface Source {
+  readonly name: string;
+  /** `<host>/<repository>` that its closures were pushed to; `undefined`: it has NARs, of which our registry makes images. */
+  readonly repository: string | undefined;
+  /** See `Resolver.known`. */
+  known(roots: readonly StorePath[]): Closure | undefined;
+  /** See `Resolver.resolve`. */
+  closure(roots: readonly StorePath[], signal: AbortSignal | undefined): Promise<Closure>;
+  /** The roots of a closure of which only the hash parts are known. */
+  roots(hashes: readonly StoreHash[]): Promise<readonly StorePath[]>;
+  /** One path without its closure. */
+  lookup(hash: StoreHash): Promise<PathInfo>;
+  /** What a path is. */
+  type(path: StorePath): Promise<PathType>;
+  /** See `Resolver.narLocations`. */
+  locate(path: StorePath): Promise<readonly NarLocation[]>;
+  /** Ends all connections. */
+  close(): Promise<void>;
+}
+
 /** What the sources of one resolver share. */
-export interface SourceSurroundings extends CacheSurroundings {
+export interface SourceSurroundings {
+  readonly clock: Clock;
+  readonly observer: ResolverObserver;
   readonly memory: Memory;
   readonly walks: Walks;
   readonly limits: ResolverLimits;
+  /** Bounds the requests under way. */
+  readonly slots: Slots;
+  readonly timeouts: CacheTimeouts;
+  readonly lookup?: LookupFunction | undefined;
 }
 
-/** NARs of one source that are open at a time to tell a path's type; each can take 2 MiB and a decoder. */
-const maxNars = 16;
-
-/** One source at work: its caches, through the memory. */
-export class Source {
-  readonly name: string;
-  readonly #caches: OrderedCaches;
-  readonly #with: SourceSurroundings;
-  readonly #closing: AbortSignal;
-  readonly #lookups = new Flights<KnownPath | undefined>();
-  readonly #types = new Flights<PathType>();
-  /** Its own: NARs that hang are not to hold up other sources. */
-  readonly #narSlots = new Slots(maxNars);
-
-  /** @throws cacheUrlInvalid, publicKeyInvalid */
-  constructor(config: SourceConfig, surroundings: SourceSurroundings, closing: AbortSignal) {
-    this.name = config.name;
-    this.#with = surroundings;
-    this.#closing = closing;
-    this.#caches = new OrderedCaches(
-      config.caches.map((url) => makeCache(url, config, surroundings, closing)),
-      config.publicKeys.map(parsePublicKey),
-      surroundings.timeouts,
-    );
-  }
-
-  /**
-   * One path, verified; `undefined` if no cache has it. Goes on when nobody waits any more.
-   *
-   * @param label what it is, for messages.
-   */
-  find(hash: StoreHash, label: string): Promise<KnownPath | undefined> {
-    const { memory } = this.#with;
-    const { known, stale } = memory.path(this.name, hash);
-    if (known !== undefined) return Promise.resolve(known === "missing" ? undefined : known);
-    return this.#lookups.run(hash, async () => {
-      try {
-        const found = await this.#caches.find(hash, label, stale !== undefined);
-        if (found !== undefined) return memory.rememberPath(this.name, hash, found);
-        memory.rememberMissing(this.name, hash);
-        return undefined;
-      } catch (error) {
-        // Signatures do not expire: while no cache gives an answer, what is known is better than nothing.
-        if (stale !== undefined) return stale;
-        throw error;
-      }
-    });
-  }
-
-  /** One path under its whole name. */
-  async findPath(path: StorePath): Promise<KnownPath | undefined> {
-    const known = await this.find(storeHash(path), path);
-    if (known === undefined || known.info.storePath === path) return known;
-    throw pathMismatch(this.#caches.names[known.cache] ?? this.name, path, known.info.storePath);
-  }
-
-  /** @throws pathUnknown if no cache has it, and as {@link findPath} */
-  async expectPath(path: StorePath): Promise<KnownPath> {
-    return (await this.findPath(path)) ?? this.failUnknown(path);
-  }
-
-  /** @throws pathUnknown, always */
-  failUnknown(path: string): never {
-    throw pathUnknown(path, "", this.#caches.names);
-  }
-
-  /** See `Resolver.known`. */
-  known(roots: readonly StorePath[]): Closure | undefined {
-    return this.#with.memory.peekClosure(this.name, roots);
-  }
-
-  /** The closure of some roots; see `Resolver.resolve`. */
-  async closure(roots: readonly StorePath[], signal: AbortSignal | undefined): Promise<Closure> {
-    const { memory, walks, limits } = this.#with;
-    const known = memory.closure(this.name, roots);
-    if (known !== undefined) return known;
-    const read = async (path: StorePath): Promise<KnownPath | undefined> => this.findPath(path);
-    const options = { roots, read, caches: this.#caches.names, limits };
-    return walks.join(`${this.name} ${roots.join(" ")}`, options, this.#closing, signal, (walk, closure) => {
-      memory.rememberClosure(this.name, closure, walk.known.values());
-    });
-  }
-
-  /** What a path is. Goes on when nobody waits any more. */
-  async type(path: StorePath): Promise<PathType> {
-    const { memory } = this.#with;
-    const known = memory.type(this.name, path);
-    if (known !== undefined) return known;
-    return this.#types.run(path, async () => {
-      const found = await this.expectPath(path);
-      try {
-        const type = await findPathType(found, this.#caches, this.#narSlots);
-        memory.rememberType(this.name, path, type);
-        return type;
-      } catch (error) {
-        throw error instanceof NixClosureError ? namePath(error, path) : error;
-      }
-    });
-  }
-
-  async locate(path: StorePath): Promise<readonly NarLocation[]> {
-    const known = await this.expectPath(path);
-    try {
-      return await this.#caches.locate(known);
-    } catch (error) {
-      throw error instanceof NixClosureError ? namePath(error, path) : error;
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.#caches.close();
-  }
-}
-
-function makeCache(
-  url: string,
-  files: CredentialFiles,
-  surroundings: CacheSurroundings,
-  closing: AbortSignal,
-): Cache {
-  const address = parseCacheUrl(url);
-  if (address.kind === "file") return new FileCache(address, surroundings, closing);
-  const credentials = new Credentials(files, address.login, surroundings.clock);
-  return new HttpCache(address, credentials, surroundings, closing);
+/** A store path of which only the hash part is known, for messages. */
+export function labelOf(hash: StoreHash): string {
+  return `${storeDirectory}/${hash}-*`;
 }

@@ -34,6 +34,8 @@ export function createCurrentResolver(first: Resolver): CurrentResolver {
     lookup: (...args) => use((resolver) => resolver.lookup(...args)),
     pathTypes: (...args) => use((resolver) => resolver.pathTypes(...args)),
     narLocations: (...args) => use((resolver) => resolver.narLocations(...args)),
+    repositoryOf: (...args) => current.resolver.repositoryOf(...args),
+    pushedImages: (...args) => current.resolver.pushedImages(...args),
     forget: (...args) => current.resolver.forget(...args),
     replace(next) {
       const held = current;

@@ -1,11 +1,15 @@
-import type { Config } from "../config.ts";
+import type { Config, Source } from "../config.ts";
 import type { SourceConfig } from "../resolver/resolver.ts";
 import type { AdmissionSettings } from "../webhook/admission.ts";
 
 /** The configuration's part that admission needs. */
 export function admissionSettings(config: Config): AdmissionSettings {
   return {
-    sources: config.sources,
+    sources: config.sources.map((source) => {
+      const { name, namespaces } = source;
+      if (!("registry" in source)) return { name, namespaces };
+      return { name, namespaces, repository: source.registry, pullSecret: source.pullSecret };
+    }),
     defaultSource: config.defaultSource,
     host: config.registry.reference,
     strategy: config.plan.strategy,
@@ -17,13 +21,22 @@ export function admissionSettings(config: Config): AdmissionSettings {
   };
 }
 
-/** The configuration's part that the resolver needs. */
+/** The configuration's part that the resolver needs. The rest can change, and what was resolved stays known. */
 export function resolverOptions(config: Config): {
   readonly sources: readonly SourceConfig[];
   readonly limits: { readonly maxPaths: number; readonly maxBytes: number };
 } {
   return {
-    sources: config.sources,
+    sources: config.sources.map(sourceConfig),
     limits: { maxPaths: config.plan.maxPaths, maxBytes: config.plan.maxBytes },
   };
+}
+
+function sourceConfig(source: Source): SourceConfig {
+  if ("caches" in source) {
+    const { namespaces: _namespaces, ...config } = source;
+    return config;
+  }
+  const { namespaces: _namespaces, pullSecret: _pullSecret, ...config } = source;
+  return config;
 }

@@ -1,6 +1,8 @@
-import { namespaceNotAllowed, type NixClosureError, sourceUnknown } from "../errors.ts";
+import type { PushedImages } from "../closure-index/pushed-images.ts";
+import { internal, namespaceNotAllowed, type NixClosureError, sourceUnknown } from "../errors.ts";
 import type { Closure } from "../nix/closure.ts";
 import { injectPod, isInjected, neededTypes, type Injection } from "../patch/inject.ts";
+import type { OurReferences } from "../patch/owned.ts";
 import type { Pod } from "../patch/pod.ts";
 import { podOperations } from "../patch/operations.ts";
 import { countOtherImages } from "../patch/other-images.ts";
@@ -14,15 +16,26 @@ import {
 import { readRequest, type PodRequest } from "../patch/request.ts";
 import type { ResolvedClosure } from "../patch/volume-set.ts";
 import { pullBudget, type KubeletLimits } from "../plan/budget.ts";
-import { planClosures, type Strategy } from "../plan/plan.ts";
+import { planClosures, type PlanRules, type Strategy } from "../plan/plan.ts";
+import { warnOfLargePlans } from "../plan/pushed-plan-warning.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import { PlannedClosures } from "./planned-closures.ts";
 import { allowsNamespace } from "./policy.ts";
 import { warnOfSlowStart } from "./slow-start-warning.ts";
 
+/** A source, as far as injection needs to know it. */
+export interface AdmissionSource {
+  readonly name: string;
+  readonly namespaces: readonly string[];
+  /** `<host>/<repository>` that its closures were pushed to; undefined: it has caches. */
+  readonly repository?: string | undefined;
+  /** The Secret of the Pod's namespace that nodes pull from there with. */
+  readonly pullSecret?: string | undefined;
+}
+
 /** What injection needs of the configuration. */
 export interface AdmissionSettings {
-  readonly sources: readonly { readonly name: string; readonly namespaces: readonly string[] }[];
+  readonly sources: readonly AdmissionSource[];
   readonly defaultSource: string;
   /** Host part of our registry's references. */
   readonly host: string;
@@ -68,37 +81,38 @@ export function createAdmission(
     defaultSource: settings.defaultSource,
   };
   const sources = new Map(settings.sources.map((source) => [source.name, source]));
+  const ours: OurReferences = {
+    host: settings.host,
+    repositories: [...new Set(settings.sources.flatMap(({ repository }) => repository ?? []))],
+  };
+  const pullSecrets = [...new Set(settings.sources.flatMap(({ pullSecret }) => pullSecret ?? []))];
   const planned = new PlannedClosures();
   const prepared = new PreparedPatches();
   const versions = new WeakMap<Closure, number>();
   let lastVersion = 0;
 
-  function maxImagesOf(pod: Pod): number {
-    return Math.min(pullBudget(settings.kubelet, countOtherImages(pod, settings.host)), settings.maxVolumes);
+  function rulesFor(pod: Pod, { annotations }: PodRequest): PlanRules {
+    const { host, maxImageBytes, kubelet, maxVolumes } = settings;
+    const maxImages = Math.min(pullBudget(kubelet, countOtherImages(pod, ours)), maxVolumes);
+    return { strategy: annotations.strategy ?? settings.strategy, maxImages, host, maxImageBytes };
   }
 
   /** Resolves the closures of a Pod, in their order, and plans them together. */
   async function resolve(
     pod: Pod,
     request: PodRequest,
+    rules: PlanRules,
     signal: AbortSignal | undefined,
   ): Promise<readonly ResolvedClosure[]> {
-    const { host, maxImageBytes } = settings;
     const closures = await Promise.all(
       request.closures.map(async ({ source, roots, profileRoots }) => {
-        return { source, profileRoots, closure: await resolver.resolve(source, roots, signal) };
+        const closure = await resolver.resolve(source, roots, signal);
+        return { source, profileRoots, closure, pushed: pushedImages(source, closure) };
       }),
     );
-    const injected = isInjected(pod, host);
-    const maxImages = maxImagesOf(pod);
-    const rules = {
-      strategy: request.annotations.strategy ?? settings.strategy,
-      maxImages,
-      host,
-      maxImageBytes,
-    };
+    const injected = isInjected(pod, ours);
     const key = [
-      `${rules.strategy} ${maxImages} ${injected}`,
+      `${rules.strategy} ${rules.maxImages} ${injected}`,
       ...request.closures.map(
         ({ source, roots, profileRoots }) => `${source}:${roots.join()} ${[...profileRoots].join()}`,
       ),
@@ -116,12 +130,21 @@ export function createAdmission(
       }),
     );
     const plans = planClosures(typed, rules);
-    const resolved = typed.flatMap(({ types, profileRoots }, at) => {
+    const resolved = typed.flatMap(({ source, types, profileRoots, pushed }, at) => {
       const plan = plans[at];
-      return plan === undefined ? [] : [{ plan, types, profileRoots }];
+      const { pullSecret } = sources.get(source) ?? {};
+      return plan === undefined ? [] : [{ plan, types, profileRoots, pushed, pullSecret }];
     });
     planned.remember(key, resolved);
     return resolved;
+  }
+
+  /** @returns undefined for a source of caches. */
+  function pushedImages(source: string, closure: Closure): PushedImages | undefined {
+    if (sources.get(source)?.repository === undefined) return undefined;
+    const pushed = resolver.pushedImages(source, closure);
+    if (pushed === undefined) throw internal(`the images of a closure of source ${source} are not known`);
+    return pushed;
   }
 
   function read(pod: Pod, namespace: string | undefined): PodRequest | undefined {
@@ -142,15 +165,19 @@ export function createAdmission(
   ): Promise<Injection | undefined> {
     const request = read(pod, namespace);
     if (request === undefined) return undefined;
-    const closures = await resolve(pod, request, signal);
+    const rules = rulesFor(pod, request);
+    const closures = await resolve(pod, request, rules, signal);
     for (const [at, { key }] of request.closures.entries()) {
       const closure = closures[at];
       if (closure !== undefined) resolved.set(key, closure);
     }
-    const injection = injectPod(pod, request, resolved, settings.host);
-    if (!settings.slowStartWarnings) return injection;
-    const plans = closures.map(({ plan }) => plan);
-    return warnOfSlowStart(injection, pod, plans, settings.kubelet, maxImagesOf(pod));
+    const injection = injectPod(pod, request, resolved, ours);
+    // A Pod that was injected before keeps its volumes whatever is said of them.
+    if (injection.pod === pod) return injection;
+    const warnings = [...injection.warnings, ...warnOfLargePlans(closures, rules)];
+    if (settings.slowStartWarnings)
+      warnings.push(...warnOfSlowStart(injection.volumes, closures, settings.kubelet, rules.maxImages));
+    return { ...injection, warnings };
   }
 
   /** Tells closures apart, so that a patch needs not keep its own in memory. */
@@ -179,7 +206,7 @@ export function createAdmission(
       if (injection === undefined) return undefined;
       const { warnings, volumes } = injection;
       const encoded = encodePatch(podOperations(pod, injection.pod));
-      const shape = encoded === undefined ? undefined : shapeOf(pod, settings.host);
+      const shape = encoded === undefined ? undefined : shapeOf(pod, ours, pullSecrets);
       if (encoded !== undefined && shape !== undefined) {
         const closures = [...resolved.values()].map(({ plan: { source, closure } }) => {
           return { source, roots: closure.roots, version: versionOf(closure) };
@@ -189,7 +216,7 @@ export function createAdmission(
       return { encoded, warnings, volumes };
     },
     patchAtOnce(pod, namespace, podBytes) {
-      const shape = shapeOf(pod, settings.host);
+      const shape = shapeOf(pod, ours, pullSecrets);
       const patch = shape === undefined ? undefined : prepared.find(shape, podBytes);
       if (patch === undefined || refusal() !== undefined) return undefined;
       return isCurrent(patch, namespace) ? patch : undefined;

@@ -1,43 +1,48 @@
-import type { Injection } from "../patch/inject.ts";
+import type { ResolvedClosure } from "../patch/volume-set.ts";
 import type { KubeletLimits } from "../plan/budget.ts";
+import { choosePushed } from "../plan/choose-pushed.ts";
 import { estimateStart, type StartLoad } from "../plan/estimate.ts";
-import type { Plan } from "../plan/plan.ts";
 
 /** A start that is estimated to take more than so many times as long as with strategy auto is worth a warning. */
 const farOff = 2;
 
+/** Images of a Pod's closures, and those of them that lie in an ordinary registry. */
+type Images = Required<Pick<StartLoad, "images" | "pushedImages">>;
+
 /**
- * Adds a warning to an injection whose Pod is estimated to start far slower than it could, on a node that has none of
- * its images. A Pod that was injected before keeps its volumes whatever it says, so it gets none.
+ * Warns of a Pod that is estimated to start far slower than it could, on a node that has none of its images.
  *
- * @param before the Pod as it came.
- * @param plans those of the Pod's closures.
- * @param budget images that the Pod's closures may have, as strategy auto counts them; Infinity: no limit.
+ * @param images those that the Pod's closures have.
+ * @param budget those that they may have, as strategy auto counts them; Infinity: no limit.
+ * @returns a line at most.
  */
 export function warnOfSlowStart(
-  injection: Injection,
-  before: Injection["pod"],
-  plans: readonly Plan[],
+  images: number,
+  closures: readonly ResolvedClosure[],
   kubelet: KubeletLimits,
   budget: number,
-): Injection {
-  const { pod, volumes, warnings } = injection;
-  if (pod === before || plans.length === 0) return injection;
-  const load = { ...contentOf(plans), images: volumes, presentImages: 0 };
-  const warning = slowStartWarning(load, kubelet, Math.max(budget, plans.length));
-  return warning === undefined ? injection : { ...injection, warnings: [...warnings, warning] };
+): readonly string[] {
+  if (closures.length === 0) return [];
+  const counted = { images, pushedImages: countPushed(closures) };
+  const load = { ...contentOf(closures), ...counted, presentImages: 0 };
+  const warning = slowStartWarning(load, kubelet, imagesWithAuto(closures, counted, budget));
+  return warning === undefined ? [] : [warning];
 }
 
 /**
- * Compares the estimated cold start of a Pod with that of the same content in as many images as fit a budget.
+ * Compares the estimated cold start of a Pod with that of the same content in fewer images.
  * @returns undefined if they are not far from each other.
  */
 export function slowStartWarning(
   load: StartLoad,
   kubelet: KubeletLimits,
-  budget: number,
+  { images, pushedImages }: Images,
 ): string | undefined {
-  const packed = { ...load, images: Math.min(load.images, budget) };
+  const packed = {
+    ...load,
+    images: Math.min(load.images, images),
+    pushedImages: Math.min(load.pushedImages ?? 0, pushedImages),
+  };
   const seconds = estimateStart(load, kubelet);
   const packedSeconds = estimateStart(packed, kubelet);
   if (seconds <= farOff * packedSeconds) return undefined;
@@ -47,10 +52,26 @@ export function slowStartWarning(
   );
 }
 
+/** The images that strategy auto comes to where there is not room for those that a Pod has now. */
+function imagesWithAuto(closures: readonly ResolvedClosure[], now: Images, budget: number): Images {
+  const wanted = closures.map(({ plan: { source, closure }, profileRoots, pushed }) => {
+    return { source, closure, profileRoots, pushed };
+  });
+  const { images, left } = choosePushed(wanted, { strategy: "auto", maxImages: budget });
+  const others = closures.filter(({ pushed }) => pushed === undefined).length;
+  const made = Math.min(now.images - now.pushedImages, Math.max(left, others));
+  return { images: images + made, pushedImages: images };
+}
+
+function countPushed(closures: readonly ResolvedClosure[]): number {
+  const volumes = closures.flatMap(({ plan }) => plan.volumes).filter(({ image }) => image.kind === "pushed");
+  return new Set(volumes.map(({ reference }) => reference)).size;
+}
+
 /** What all plans carry, what several need once. */
-function contentOf(plans: readonly Plan[]): Pick<StartLoad, "storePaths" | "narBytes"> {
+function contentOf(closures: readonly ResolvedClosure[]): Pick<StartLoad, "storePaths" | "narBytes"> {
   const sizes = new Map(
-    plans.flatMap(({ source, closure }) =>
+    closures.flatMap(({ plan: { source, closure } }) =>
       closure.paths.map(({ storePath, narSize }) => [`${source} ${storePath}`, narSize] as const),
     ),
   );

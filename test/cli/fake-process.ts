@@ -26,6 +26,7 @@ export async function cli(
     /** Told of what is shown, at once. */
     readonly onShown?: (text: string) => void;
     readonly ended?: CliContext["ended"];
+    readonly env?: Readonly<Record<string, string>>;
   } = {},
 ): Promise<Outcome> {
   const shown: { on: "stdout" | "stderr" | "progress"; text: string }[] = [];
@@ -37,7 +38,7 @@ export async function cli(
     process: {
       stdout: { write: show("stdout") },
       stderr: { write: show("stderr") },
-      env: {},
+      env: options.env ?? {},
       exitCode: null,
     },
     stdin: (async function* () {

@@ -8,7 +8,11 @@ const loaders: Readonly<Record<string, () => Promise<FuzzTarget>>> = {
   annotations: async () => (await import("./targets/annotations.ts")).annotations,
   reference: async () => (await import("./targets/reference.ts")).reference,
   "image-name": async () => (await import("./targets/image-name.ts")).imageName,
+  "closure-document": async () => (await import("./targets/closure-document.ts")).closureDocument,
+  "closure-index": async () => (await import("./targets/closure-index.ts")).closureIndexes,
   config: async () => (await import("./targets/config.ts")).config,
+  "auth-file": async () => (await import("./targets/auth-file.ts")).authFile,
+  "registry-answer": async () => (await import("./targets/registry-answer.ts")).registryAnswer,
   review: async () => (await import("./targets/review.ts")).review,
 };
 

@@ -1,11 +1,11 @@
-import type { NarInfo } from "../../src/nix/narinfo.ts";
+import type { PathInfo } from "../../src/nix/path-info.ts";
 import { storeHash } from "../../src/nix/store-path.ts";
 import type { NarLocation } from "../../src/resolver/nar-location.ts";
 import type { Resolver } from "../../src/resolver/resolver.ts";
 
 /** What a resolver has found out about a path; plain data. */
 export interface KnownPath {
-  readonly info: NarInfo;
+  readonly info: PathInfo;
   readonly locations: readonly NarLocation[];
 }
 
@@ -24,6 +24,8 @@ export function knownResolver(paths: readonly KnownPath[]): Resolver {
     lookup: async (_source, hash) => find(({ info }) => storeHash(info.storePath) === hash).info,
     narLocations: async (_source, path) => find(({ info }) => info.storePath === path).locations,
     known: () => undefined,
+    repositoryOf: () => undefined,
+    pushedImages: () => undefined,
     resolve: never,
     resolveHashes: never,
     pathTypes: never,

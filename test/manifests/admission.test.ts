@@ -175,6 +175,20 @@ describe.skipIf(tools === undefined)(`expressions${tools === undefined ? ` (${to
     expect(of("shop")).toBeUndefined();
     expect(of("other")).toContain("Pods of the namespace other may use none;");
   });
+
+  test.for<[string, object, string]>([
+    ["beside one of caches", { demo: { caches: ["https://demo.example.com"] } }, "may use only: demo;"],
+    ["that is the only one", {}, "may use none;"],
+  ])("a source in another registry, %s, has no images in ours", ([, others, message]) => {
+    const shop = { registry: "registry.example.com/nix", publicKeys: [] };
+    const { refused } = expressionsOf(tools!.helm, {
+      config: { sources: { shop, ...others }, defaultSource: "shop" },
+    });
+    const of = (image: string) =>
+      refused({ operation: "CREATE", namespace: "shop", pod: podWith(image) })?.message;
+    expect(of("localhost:5417/shop/path/x:1")).toContain(message);
+    expect(of(`registry.example.com/nix@sha256:${"0".repeat(64)}`)).toBeUndefined();
+  });
 });
 
 function podWith(image: string): object {

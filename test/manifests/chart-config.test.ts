@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../src/config.ts";
+import { demoKey } from "../nix/demo-cache.ts";
 import { findObject } from "./chart.ts";
 import { configOf, only, podOf, render } from "./chart-parts.ts";
 import { kubernetesTools, toolsMissing } from "./kubernetes-tools.ts";
@@ -18,6 +19,14 @@ describe.skipIf(tools === undefined)(
           sources: {
             demo: { caches: ["http://cache.demo.svc"], publicKeys: [], namespaces: ["team-*"] },
             shop: { caches: ["https://shop.example.com"], netrcFile: "/etc/nix-closure-credentials/netrc" },
+            pushed: {
+              registry: "registry.example.com/nix",
+              publicKeys: [demoKey],
+              dockerConfigFile: "/etc/nix-closure-credentials/config.json",
+              caFile: "/etc/nix-closure-credentials/ca.pem",
+              pullSecret: "regcred",
+              namespaces: ["team-*"],
+            },
           },
           defaultSource: "shop",
           plan: { maxPaths: 100 },
@@ -110,9 +119,18 @@ describe.skipIf(tools === undefined)(
       });
     });
 
-    test("credentials of caches are where the configuration looks for them, in both parts", () => {
-      for (const { spec } of podSpecs(render({ credentialsSecret: "caches" }))) {
-        expect(spec.volumes).toContainEqual({ name: "credentials", secret: { secretName: "caches" } });
+    test("credentials are where the configuration looks for them, in both parts", () => {
+      const rendered = render({ credentialsSecret: "caches" });
+      for (const [name, optional] of [
+        ["nix-closure-webhook", {}],
+        // Of a source in a registry it needs none.
+        ["nix-closure-registry", { optional: true }],
+      ] as const) {
+        const spec = podOf(rendered, name);
+        expect(spec.volumes).toContainEqual({
+          name: "credentials",
+          secret: { secretName: "caches", ...optional },
+        });
         expect(only(spec).volumeMounts).toContainEqual({
           name: "credentials",
           mountPath: "/etc/nix-closure-credentials",

@@ -144,7 +144,7 @@ function withoutText(value: unknown, path = ""): readonly string[] {
   const numbers =
     /\/(ports?|containerPort|hostPort|size|replicas|revisionHistoryLimit|max\w+|\w+Seconds|failureThreshold|runAs(User|Group))(\/\d+)?$/;
   const flags =
-    /\/(isCA|enableServiceLinks|automountServiceAccountToken|hostNetwork|readOnly\w*|runAsNonRoot|allowPrivilegeEscalation)$/;
+    /\/(isCA|enableServiceLinks|automountServiceAccountToken|hostNetwork|optional|readOnly\w*|runAsNonRoot|allowPrivilegeEscalation)$/;
   if (typeof value === "string") return [];
   if (typeof value === "number") return numbers.test(path) ? [] : [`${path}: ${value}`];
   if (typeof value !== "object" || value === null)

@@ -6,8 +6,13 @@
 import { annotated, imageVolume, pod, stock, type CasePod, type PolicyCase } from "./case-pods.ts";
 import { annotationCases, mountCases } from "./injected-cases.ts";
 import { imageIdCases, referenceCases, updateCases } from "./reference-cases.ts";
+import { repositoryCases } from "./repository-cases.ts";
 
 export { policyNames, type CasePod, type PolicyCase, type PolicyName } from "./case-pods.ts";
+
+function pushedTo(registry: string): { readonly registry: string; readonly publicKeys: readonly string[] } {
+  return { registry, publicKeys: ["vault-1:XDs3FCDMjBrhoqKW3H+Z7ZHI/XsFAGGDww2GV8EotRo="] };
+}
 
 /** The chart's values that the cases are for. */
 export const policyValues = {
@@ -16,6 +21,11 @@ export const policyValues = {
       demo: { caches: ["https://demo.example.com"] },
       other: { caches: ["https://other.example.com"], namespaces: ["*"] },
       team: { caches: ["https://team.example.com"], namespaces: ["team-*", "build"] },
+      vault: { ...pushedTo("registry.example.com/vault"), namespaces: ["team-*"] },
+      "vault-builds": { ...pushedTo("registry.example.com/vault"), namespaces: ["build"] },
+      hub: { ...pushedTo("docker.io/example/closures"), namespaces: ["team-*"] },
+      word: { ...pushedTo("index.docker.io/closures"), namespaces: ["team-*"] },
+      near: { ...pushedTo("localhost:5000/closures"), namespaces: ["team-*"] },
     },
     defaultSource: "demo",
   },
@@ -25,6 +35,7 @@ export const policyCases: readonly PolicyCase[] = [
   ...annotationCases,
   ...mountCases,
   ...referenceCases,
+  ...repositoryCases,
   ...imageIdCases,
   ...updateCases,
 ];

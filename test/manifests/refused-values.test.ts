@@ -31,6 +31,13 @@ describe.skipIf(tools === undefined)(`values${tools === undefined ? ` (${toolsMi
       { config: { sources: { a: { caches: [], namespaces: ["team.*"] } } } },
       /namespaces\/0/,
     ],
+    ...["https://registry.example.com/nix", "registry.example.com", "registry.example.com/nix:1"].map(
+      (registry): [string, object, RegExp] => [
+        `a repository of closures that is none: ${registry}`,
+        { config: { sources: { a: { registry } } } },
+        /sources\/a\/registry/,
+      ],
+    ),
     [
       "several sources and no default",
       { config: { sources: { a: { caches: [] }, b: { caches: [] } } } },

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { zstdDecompressSync } from "node:zlib";
 import { parseNarInfo, type NarInfo } from "../../src/nix/narinfo.ts";
+import { storeHash } from "../../src/nix/store-path.ts";
 
 const cache = new URL("../../demo/cache/", import.meta.url);
 
@@ -23,6 +24,7 @@ export function demoNarInfos(): readonly NarInfo[] {
 }
 
 /** The NAR of a store path of the demo's binary cache, uncompressed. */
-export function readDemoNar(info: NarInfo): Buffer {
-  return zstdDecompressSync(readDemoFile(info.url));
+export function readDemoNar({ storePath }: Pick<NarInfo, "storePath">): Buffer {
+  const { url } = parseNarInfo(readDemoFile(`${storeHash(storePath)}.narinfo`));
+  return zstdDecompressSync(readDemoFile(url));
 }

@@ -1,10 +1,12 @@
 import { createHash, createPrivateKey, createPublicKey, sign } from "node:crypto";
 import { fingerprint, type Signed } from "../../src/nix/fingerprint.ts";
+import type { SecretKey } from "../../src/nix/secret-key.ts";
 
 /** A key pair for tests. */
 export interface Signer {
   /** `<name>:<base64>`, as a source's publicKeys has it. */
   readonly publicKey: string;
+  readonly secretKey: SecretKey;
   /** The value of a narinfo's `Sig` line. */
   sign(info: Signed): string;
 }
@@ -17,6 +19,7 @@ export function createSigner(name: string, seed = name): Signer {
   const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
   const spki = createPublicKey(key).export({ format: "der", type: "spki" });
   return {
+    secretKey: { name, key },
     publicKey: `${name}:${spki.subarray(-32).toString("base64")}`,
     sign: (info) => `${name}:${sign(null, fingerprint(info), key).toString("base64")}`,
   };

@@ -16,7 +16,10 @@ export type Change =
   | { readonly kind: "reorder"; readonly from: number; readonly to: number }
   | { readonly kind: "foreign volume"; readonly at: number }
   | { readonly kind: "foreign mount"; readonly container: number; readonly at: number }
-  | { readonly kind: "pull policies" | "lose status" | "container first" | "container last" };
+  | {
+      readonly kind:
+        "pull policies" | "lose status" | "lose pull secrets" | "container first" | "container last";
+    };
 
 const index = fc.nat({ max: 40 });
 
@@ -36,7 +39,15 @@ export const change: fc.Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant("reorder" as const), from: index, to: index }),
   fc.record({ kind: fc.constant("foreign volume" as const), at: index }),
   fc.record({ kind: fc.constant("foreign mount" as const), container: index, at: index }),
-  fc.record({ kind: fc.constantFrom("pull policies", "lose status", "container first", "container last") }),
+  fc.record({
+    kind: fc.constantFrom(
+      "pull policies",
+      "lose status",
+      "lose pull secrets",
+      "container first",
+      "container last",
+    ),
+  }),
 );
 
 /** A Pod to which something has happened. `step` makes new names unique. */
@@ -54,9 +65,16 @@ export function applyChange(pod: Pod, change: Change, step: number): Pod {
       return mapMounts(left, (mounts) => mounts.filter(({ name }) => name !== lost?.name));
     }
     case "version":
-      return changeReference(pod, pick(own, change.of), (reference) => reference.replace(/:1$/, ":2"));
+      // Of a pushed image there is none, and another digest is another image.
+      return changeReference(pod, pick(own, change.of), (reference) =>
+        reference.replace(/:1$/, ":2").replace(/@sha256:.{64}$/, `@sha256:${"0".repeat(64)}`),
+      );
     case "unknown image":
-      return changeReference(pod, pick(own, change.of), () => `localhost:5417/what/is/this:${step}`);
+      return changeReference(pod, pick(own, change.of), (reference) =>
+        reference.startsWith("localhost:5417/")
+          ? `localhost:5417/what/is/this:${step}`
+          : `registry.example.com/nix/what/is/this:${step}`,
+      );
     case "rename": {
       const before = pick(own, change.of);
       if (before === undefined) return pod;
@@ -107,6 +125,10 @@ export function applyChange(pod: Pod, change: Change, step: number): Pod {
     case "lose status": {
       const { "nix.closure/status": _status, ...annotations } = pod.metadata.annotations ?? {};
       return { ...pod, metadata: { ...pod.metadata, annotations } };
+    }
+    case "lose pull secrets": {
+      const { imagePullSecrets: _, ...spec } = pod.spec;
+      return { ...pod, spec };
     }
     case "container first":
       return withContainers(pod, [

@@ -16,7 +16,7 @@ const roots = [
 /** The value of nix.closure: a source or none, and some roots. */
 const closureText: fc.Arbitrary<string> = fc
   .tuple(
-    fc.constantFrom("", "demo:", "other: "),
+    fc.constantFrom("", "demo:", "other: ", "shop:", "depot: "),
     fc.uniqueArray(fc.constantFrom(...roots), { minLength: 1, maxLength: 3 }),
   )
   .map(([source, words]) => source + words.join(" "));
@@ -62,6 +62,10 @@ const userVolumes: readonly Volume[] = [
   { name: "config", configMap: { name: "config" } },
   { name: "model", image: { reference: "registry.example.com/model:1", pullPolicy: "Always" } },
   { name: "nix-00000000000000000000000000000000", image: { reference: "localhost:5000/demo/path/0:1" } },
+  {
+    name: "nix-00000000000000000000000000000001",
+    image: { reference: "registry.example.com/nixos@sha256:0" },
+  },
   { name: "tools", image: { reference: "localhost:5417/demo/path/00000000000000000000000000000000:1" } },
 ];
 
@@ -104,8 +108,11 @@ export const userPod: fc.Arbitrary<Pod> = fc
     init: fc.option(containers("init", 0), { nil: undefined }),
     volumes: fc.boolean(),
     nodeSelector: fc.option(fc.constantFrom({}, { disk: "ssd" }), { nil: undefined }),
+    pullSecrets: fc.option(fc.uniqueArray(fc.constantFrom("mine", "shop-registry"), { maxLength: 2 }), {
+      nil: undefined,
+    }),
   })
-  .chain(({ regular, init, volumes, nodeSelector }) => {
+  .chain(({ regular, init, volumes, nodeSelector, pullSecrets }) => {
     const all = [...regular, ...(init ?? [])];
     // A volume that is mounted must be there.
     const needed = volumes || all.some(({ volumeMounts }) => (volumeMounts ?? []).length > 0);
@@ -115,6 +122,7 @@ export const userPod: fc.Arbitrary<Pod> = fc
       metadata: { name: "app", annotations },
       spec: {
         ...(nodeSelector === undefined ? {} : { nodeSelector }),
+        ...(pullSecrets === undefined ? {} : { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
         ...(init === undefined ? {} : { initContainers: init }),
         containers: regular,
         ...(needed ? { volumes: userVolumes } : {}),

@@ -1,9 +1,36 @@
 import { expect } from "vitest";
+import type { PushedImages } from "../../src/closure-index/pushed-images.ts";
+import type { Closure } from "../../src/nix/closure.ts";
+import type { Digest } from "../../src/oci/digest.ts";
 import type { Container, Pod } from "../../src/patch/pod.ts";
 import { storeHash, type StorePath } from "../../src/nix/store-path.ts";
 import { closureCheck, decodeDecision } from "../../src/plan/decision.ts";
 import { parseImageName, type ImageName } from "../../src/plan/image-name.ts";
 import { demoClosure, demoTypes } from "./closures.ts";
+import { demoPushedImages } from "./pushed-sources.ts";
+
+/**
+ * A container has every path of a pushed closure at its place: from an image that was pushed as that path's, or from a
+ * store image whose mount points are those of the paths that it leaves out.
+ */
+function expectPushed(pod: Pod, container: Container, closure: Closure, pushed: PushedImages): void {
+  const mounted = new Map(
+    (container.volumeMounts ?? []).map(({ name, mountPath }) => [
+      mountPath,
+      pod.spec.volumes?.find((volume) => volume.name === name)?.image?.reference,
+    ]),
+  );
+  const referenceOf = (digest: Digest | undefined): string => `${pushed.repository}@${digest}`;
+  const store = pushed.storeImages.find(({ digest }) => referenceOf(digest) === mounted.get("/nix/store"));
+  expect(mounted.has("/nix/store")).toBe(store !== undefined);
+  for (const { storePath } of closure.paths) {
+    const own = mounted.get(storePath);
+    if (own !== undefined) expect(own).toBe(referenceOf(pushed.paths.get(storePath)));
+    if (store === undefined || store.own.has(storePath)) expect(own).toBeDefined();
+  }
+  const beside = [...mounted.keys()].filter((path) => path.startsWith("/nix/store/"));
+  expect(beside.filter((path) => !closure.byPath.has(path as StorePath))).toEqual([]);
+}
 
 /**
  * A container has every path of a closure at its place: from the path's own image, or in a store image of this very
@@ -17,6 +44,8 @@ export function expectCarried(
   host: string,
 ): void {
   const closure = demoClosure(...roots);
+  const pushed = demoPushedImages(source, closure);
+  if (pushed !== undefined) return expectPushed(pod, container, closure, pushed);
   const images = new Map<string, ImageName>();
   for (const { name, mountPath } of container.volumeMounts ?? []) {
     const reference = pod.spec.volumes?.find((volume) => volume.name === name)?.image?.reference;

@@ -28,6 +28,7 @@ export async function expectSound(before: Pod, injection: Injection, admission: 
   expect(withoutOurs(injection.pod, before, names)).toEqual(withoutOurs(before, before, names));
   expectPathsKept(before, injection.pod);
   expectValid(injection.pod);
+  expectPullSecrets(before, injection.pod);
   expectServed(before, injection.pod);
 
   const again = await admission.inject(patched, undefined);
@@ -62,8 +63,10 @@ function expectOurs(pod: Pod, before: Pod, { op, path }: Operation): void {
   }
   expect(op).toBe("add");
   if (field.endsWith("/-")) {
-    expect(field, what).toMatch(container ? /^\/(?:env|volumeMounts)\/-$/ : /^\/spec\/volumes\/-$/);
-  } else if (/^\/(?:env|volumeMounts|spec\/volumes|spec\/nodeSelector)$/.test(field)) {
+    expect(field, what).toMatch(
+      container ? /^\/(?:env|volumeMounts)\/-$/ : /^\/spec\/(?:volumes|imagePullSecrets)\/-$/,
+    );
+  } else if (/^\/(?:env|volumeMounts|spec\/(?:volumes|imagePullSecrets|nodeSelector))$/.test(field)) {
     expect(present ?? undefined, `${what}: lists and maps are never replaced whole`).toBeUndefined();
   } else if (container && /^\/(?:image|imagePullPolicy)$/.test(field)) {
     expect((jsonPatch.getValueByPointer(before, container) as Container).image).toBe(baseImagePlaceholder);
@@ -91,7 +94,7 @@ function withoutOurs(pod: Pod, before: Pod, names: ReadonlySet<string>): unknown
     };
   };
   const { [statusKey]: _status, ...annotations } = pod.metadata.annotations ?? {};
-  const { volumes, containers, initContainers, nodeSelector, ...spec } = pod.spec;
+  const { volumes, containers, initContainers, nodeSelector, imagePullSecrets: _, ...spec } = pod.spec;
   const { "kubernetes.io/arch": arch, ...labels } = nodeSelector ?? {};
   return {
     ...pod,
@@ -119,6 +122,19 @@ function expectPathsKept(before: Pod, after: Pod): void {
       if (value !== changed) expect(changed).toMatch(new RegExp(`/bin(?::${RegExp.escape(value ?? "")})?$`));
     }
   }
+}
+
+/** The list that came is kept, and each secret that follows is one of a source, that the list did not have. */
+function expectPullSecrets(before: Pod, after: Pod): void {
+  const kept = before.spec.imagePullSecrets ?? [];
+  const now = after.spec.imagePullSecrets ?? [];
+  expect(now.slice(0, kept.length)).toEqual(kept);
+  const added = now.slice(kept.length).map(({ name }) => name!);
+  const known = testSettings.sources.flatMap(({ pullSecret }) => pullSecret ?? []);
+  expect(known).toEqual(expect.arrayContaining(added));
+  expect(new Set([...kept.map(({ name }) => name), ...added]).size).toBe(
+    new Set(kept.map(({ name }) => name)).size + added.length,
+  );
 }
 
 /** What the API server's validation asks of volumes and mounts (core/v1). */
@@ -151,5 +167,7 @@ function expectServed(before: Pod, after: Pod): void {
     if (asked === undefined || (had.size > 0 && !asked.named && !had.has(container.name))) continue;
     const { source, roots } = request.closures.find(({ key }) => key === asked.closureKey)!;
     expectCarried(after, container, source, roots, host);
+    const { pullSecret: name } = testSettings.sources.find((one) => one.name === source)!;
+    if (name !== undefined) expect(after.spec.imagePullSecrets).toContainEqual({ name });
   }
 }

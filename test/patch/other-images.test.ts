@@ -4,6 +4,7 @@ import { parsePod } from "../../src/patch/pod.ts";
 import { host } from "./test-admission.ts";
 
 const base = "nix.closure/base";
+const repository = "registry.example.com/nix";
 const ours = `nix-${"0".repeat(32)}`;
 
 test.for<[count: number, what: string, spec: object]>([
@@ -57,9 +58,14 @@ test.for<[count: number, what: string, spec: object]>([
     "volumes of ours",
     {
       containers: [{ name: "a", image: "x" }],
-      volumes: [{ name: ours, image: { reference: `${host}/demo/path/${"0".repeat(32)}:1` } }],
+      volumes: [
+        { name: ours, image: { reference: `${host}/demo/path/${"0".repeat(32)}:1` } },
+        { name: `${ours}-00000000`, image: { reference: `${repository}@sha256:${"0".repeat(64)}` } },
+      ],
     },
   ],
 ])("%i: %s", ([count, , spec]) => {
-  expect(countOtherImages(parsePod({ metadata: {}, spec }), host)).toBe(count);
+  expect(countOtherImages(parsePod({ metadata: {}, spec }), { host, repositories: [repository] })).toBe(
+    count,
+  );
 });

@@ -51,7 +51,7 @@ function sibling(pod: Pod, suffix: string): Pod {
     }),
     resources: { limits: { memory: suffix } },
   });
-  const { volumes, containers, initContainers, ...spec } = pod.spec;
+  const { volumes, containers, initContainers, imagePullSecrets, ...spec } = pod.spec;
   return {
     ...pod,
     metadata: {
@@ -66,6 +66,11 @@ function sibling(pod: Pod, suffix: string): Pod {
       containers: containers.map(container),
       ...(initContainers && { initContainers: initContainers.map(container) }),
       serviceAccountName: suffix,
+      ...(imagePullSecrets && {
+        imagePullSecrets: imagePullSecrets.map((one) =>
+          one.name === undefined || one.name.endsWith("-registry") ? one : { name: `${one.name}-${suffix}` },
+        ),
+      }),
     },
   };
 }
@@ -75,6 +80,10 @@ function podOf(container: Partial<Container> = {}, changes: Partial<Pod["spec"]>
     metadata: { annotations: { "nix.closure": root } },
     spec: { containers: [{ name: "app", image: "debian:12", ...container }], ...changes },
   };
+}
+
+function withClosure(closure: string, changes: Partial<Pod["spec"]> = {}): Pod {
+  return { ...podOf({}, changes), metadata: { annotations: { "nix.closure": closure } } };
 }
 
 /** Its closure is packed, so that its volumes depend on how many other images the Pod has. */
@@ -222,6 +231,18 @@ describe("a patch at once", () => {
       { ...podOf(), metadata: { annotations: { "nix.closure": demoPath("mixed-app.conf") } } },
     ],
     ["with a mount in the store", podOf({ volumeMounts: [{ name: "x", mountPath: "/nix/store/x" }] })],
+    ["with a pushed closure", withClosure(`shop: ${root}`)],
+    ["with a pushed closure and an empty list", withClosure(`shop: ${root}`, { imagePullSecrets: [] })],
+    [
+      "with a pushed closure and Secrets of its own",
+      withClosure(`shop: ${root}`, { imagePullSecrets: [{ name: "mine" }, {}] }),
+    ],
+    [
+      "with a pushed closure and its Secret",
+      withClosure(`shop: ${root}`, { imagePullSecrets: [{ name: "shop-registry" }] }),
+    ],
+    ["with a packed closure that was pushed", withClosure(`shop: ${demoPath("nginx-app-1.0")}`)],
+    ["with a closure that was pushed to where no Secret is needed", withClosure(`depot: ${root}`)],
     ["with forty containers", podOf({}, { containers: manyContainers })],
     ["with a packed closure", packedPod(["debian:12"])],
     [
@@ -290,6 +311,16 @@ describe("a patch at once", () => {
     ["the base image as another one", packedPod(["a", "a"]), packedPod(["a", "nix.closure/base"])],
     ["an image volume of its own", packedPod(["a"], ["a"]), packedPod(["a"], ["b"])],
     ["a container without an image", packedPod(["a", "b"]), packedPod(["a", undefined])],
+    [
+      "no list of Secrets",
+      withClosure(`shop: ${root}`, { imagePullSecrets: [] }),
+      withClosure(`shop: ${root}`),
+    ],
+    [
+      "the Secret of the source",
+      withClosure(`shop: ${root}`, { imagePullSecrets: [{ name: "mine" }] }),
+      withClosure(`shop: ${root}`, { imagePullSecrets: [{ name: "mine" }, { name: "shop-registry" }] }),
+    ],
     [
       "the same under another annotation",
       podOf(),
@@ -363,6 +394,16 @@ describe("a patch at once", () => {
     expect(admission.patchAtOnce(podOf(), undefined, podBytes)).toBeUndefined();
     closures.delete(root);
     expect(admission.patchAtOnce(podOf(), undefined, podBytes)).toBeUndefined();
+  });
+
+  test("is not had once a pushed closure was looked up anew", async () => {
+    const closures = new Map([[root, demoClosure(root)]]);
+    const admission = testAdmission({}, closures);
+    const pod = withClosure(`shop: ${root}`);
+    await learn(pod, admission);
+    expect(admission.patchAtOnce(pod, undefined, podBytes)).toBeDefined();
+    closures.set(root, demoClosure(root));
+    expect(admission.patchAtOnce(pod, undefined, podBytes)).toBeUndefined();
   });
 
   test("is not had while nobody may be injected", async () => {

@@ -3,6 +3,7 @@ import type { NixClosureError } from "../../src/errors.ts";
 import type { Resolver } from "../../src/resolver/resolver.ts";
 import { createAdmission, type Admission, type AdmissionSettings } from "../../src/webhook/admission.ts";
 import { demoClosure, demoTypes } from "./closures.ts";
+import { demoPushedImages, pushedSources } from "./pushed-sources.ts";
 
 /** Host part of our registry's references in all tests of patches. */
 export const host = "localhost:5417";
@@ -12,6 +13,7 @@ export const testSettings: AdmissionSettings = {
     { name: "demo", namespaces: ["*"] },
     { name: "other", namespaces: ["*"] },
     { name: "team", namespaces: ["team-*", "build"] },
+    ...pushedSources,
   ],
   defaultSource: "demo",
   host,
@@ -23,10 +25,13 @@ export const testSettings: AdmissionSettings = {
 };
 
 /**
- * The demo's binary cache under every source's name. It tells the types that it is asked for, and no more.
+ * The demo's closures under every source's name, from its binary cache or pushed. It tells the types that it is asked
+ * for, and no more.
  * @param closures what it knows, by the roots.
  */
-function demoResolver(closures: Map<string, Closure>): Pick<Resolver, "known" | "resolve" | "pathTypes"> {
+function demoResolver(
+  closures: Map<string, Closure>,
+): Pick<Resolver, "known" | "resolve" | "pathTypes" | "pushedImages"> {
   return {
     known: (_source, roots) => closures.get(roots.join()),
     resolve: async (_source, roots) => {
@@ -35,6 +40,7 @@ function demoResolver(closures: Map<string, Closure>): Pick<Resolver, "known" | 
       return closure;
     },
     pathTypes: async (_source, paths) => new Map(paths.map((path) => [path, demoTypes.get(path)!])),
+    pushedImages: demoPushedImages,
   };
 }
 

@@ -29,6 +29,25 @@ describe("an estimate", () => {
     expect(estimateStart(load, kubelet, costs)).toBeCloseTo(seconds, 9);
   });
 
+  test.for<[string, KubeletLimits, images: number, pushed: number, waited: number]>([
+    ["no wait within the burst and what comes back meanwhile", stock, 20, 20, 0],
+    ["a wait for another attempt", stock, 21, 21, 12.5],
+    ["waits that double", stock, 61, 61, 12.5 + 25 + 50],
+    ["no wait without a limit", tuned, 500, 500, 0],
+    ["a wait of five minutes at most", { registryPullQPS: 0.1, registryBurst: 1 }, 9, 9, 12.5 * 31 + 3 * 300],
+    ["a wait where paced images have had some of the burst", stock, 14, 7, 12.5],
+    ["no wait for what paced images have left", stock, 40, 4, 28 / 4.75 - 4],
+  ])("has for images that nobody paces %s", ([, kubelet, images, pushedImages, waited]) => {
+    const load = { images, pushedImages, storePaths: 0, narBytes: 0, presentImages: 0 };
+    expect(estimateStart(load, kubelet, costs)).toBeCloseTo(1 + images * costs.imageSeconds + waited, 9);
+  });
+
+  test("is near what was measured before pulls were paced", () => {
+    const load = { images: 41, pushedImages: 41, storePaths: 41, narBytes: 85e6, presentImages: 0 };
+    expect(estimateStart(load, stock)).toBeGreaterThan(88 * 0.9);
+    expect(estimateStart(load, stock)).toBeLessThan(88 * 1.1);
+  });
+
   /** A Pod of 41 paths with 85 MB, on a paced stock kubelet, on a tuned one, and where all is there. */
   test("is near what was measured before there was a benchmark", () => {
     const load = { images: 41, storePaths: 41, narBytes: 85e6, presentImages: 0 };

@@ -1,81 +1,17 @@
 /** What holds of every plan of a Pod's closures, whatever their graphs, types and the number of images. */
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import type { Closure, PathType } from "../../src/nix/closure.ts";
+import { describe, expect, test } from "vitest";
 import type { StorePath } from "../../src/nix/store-path.ts";
 import { closureCheck, decodeDecision } from "../../src/plan/decision.ts";
-import { reachable } from "../../src/plan/graph.ts";
 import { parseImageName } from "../../src/plan/image-name.ts";
 import {
   planClosures,
-  strategies,
   typesNeeded,
   type KnownClosure,
   type Plan,
   type PlanRules,
 } from "../../src/plan/plan.ts";
-import { madeClosure, type MadePath } from "../patch/closures.ts";
-
-const host = "localhost:5417";
-
-/** Paths of one package collection, each of which needs some of those before it. */
-const collection: fc.Arbitrary<readonly MadePath[]> = fc
-  .array(
-    fc.record({
-      type: fc.oneof(
-        { weight: 4, arbitrary: fc.constant<PathType>("directory") },
-        { weight: 1, arbitrary: fc.constantFrom<PathType>("regular", "symlink") },
-      ),
-      narSize: fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 1_000_000 })),
-      needs: fc.array(fc.nat(), { maxLength: 3 }),
-    }),
-    { minLength: 1, maxLength: 120 },
-  )
-  .map((paths) =>
-    paths.map(({ needs, ...path }, i) => ({
-      name: `p${i}`,
-      ...path,
-      references: i === 0 ? [] : [...new Set(needs.map((need) => `p${need % i}`))],
-    })),
-  );
-
-interface Wanted {
-  readonly sources: readonly string[];
-  readonly roots: readonly (readonly number[])[];
-}
-
-const wanted: fc.Arbitrary<Wanted> = fc.record({
-  sources: fc.array(fc.constantFrom("demo", "demo", "other"), { minLength: 4, maxLength: 4 }),
-  roots: fc.array(fc.array(fc.nat(), { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 4 }),
-});
-
-/** Closures of some roots in a collection, as a resolver gives them. */
-function closuresOf(paths: readonly MadePath[], { sources, roots }: Wanted): readonly KnownClosure[] {
-  const { closure: all, types } = madeClosure(
-    paths.map(({ name }) => name),
-    paths,
-  );
-  return roots.map((positions, at) => {
-    const rootPaths = positions.map((position) => all.paths[position % paths.length]!.storePath);
-    const reached = new Set(rootPaths.flatMap((root) => [...reachable(all, root)]));
-    const infos = all.paths.filter(({ storePath }) => reached.has(storePath));
-    const closure: Closure = {
-      roots: rootPaths,
-      paths: infos,
-      byPath: new Map(infos.map((info) => [info.storePath, info])),
-      narSize: infos.reduce((sum, { narSize }) => sum + narSize, 0),
-    };
-    return { source: sources[at] ?? "demo", closure, types, profileRoots: new Set(rootPaths.slice(0, 1)) };
-  });
-}
-
-const pods = fc.tuple(collection, wanted).map(([paths, asked]) => closuresOf(paths, asked));
-const rules: fc.Arbitrary<PlanRules> = fc.record({
-  strategy: fc.constantFrom(...strategies),
-  maxImages: fc.oneof(fc.nat({ max: 12 }), fc.constantFrom(48, 200)),
-  host: fc.constant(host),
-  maxImageBytes: fc.constant(Infinity),
-});
+import { host, pods, podsWithPushed, rules } from "./arbitrary-closures.ts";
 
 const referencesOf = (plans: readonly Plan[]): ReadonlySet<string> =>
   new Set(plans.flatMap(({ volumes }) => volumes.map(({ reference }) => reference)));
@@ -169,29 +105,34 @@ test("profiles have volumes of their own, and nothing smaller is taken where a l
   );
 });
 
-test("a plan depends on nothing but the types that it asks for", () => {
-  fc.assert(
-    fc.property(pods, rules, (closures, asked) => {
-      expect(planClosures(knowingOnly(closures, asked), asked)).toEqual(planClosures(closures, asked));
-    }),
-  );
-});
+describe.each([
+  ["of our registry", pods],
+  ["of which some were pushed", podsWithPushed],
+])("closures %s", (_, someClosures) => {
+  test("a plan depends on nothing but the types that it asks for", () => {
+    fc.assert(
+      fc.property(someClosures, rules, (closures, asked) => {
+        expect(planClosures(knowingOnly(closures, asked), asked)).toEqual(planClosures(closures, asked));
+      }),
+    );
+  });
 
-test("a plan does not depend on the order of closures, nor on that of references", () => {
-  fc.assert(
-    fc.property(pods, rules, (closures, asked) => {
-      const volumesOf = (plans: readonly Plan[]): readonly unknown[] => plans.map(({ volumes }) => volumes);
-      const plans = planClosures(closures, asked);
-      expect(planClosures(closures.toReversed(), asked)).toEqual(plans.toReversed());
-      const turned = closures.map((one) => {
-        const paths = one.closure.paths.map((info) => ({
-          ...info,
-          references: info.references.toReversed(),
-        }));
-        const byPath = new Map(paths.toReversed().map((info) => [info.storePath, info]));
-        return { ...one, closure: { ...one.closure, paths, byPath } };
-      });
-      expect(volumesOf(planClosures(turned, asked))).toEqual(volumesOf(plans));
-    }),
-  );
+  test("a plan does not depend on the order of closures, nor on that of references", () => {
+    fc.assert(
+      fc.property(someClosures, rules, (closures, asked) => {
+        const volumesOf = (plans: readonly Plan[]): readonly unknown[] => plans.map(({ volumes }) => volumes);
+        const plans = planClosures(closures, asked);
+        expect(planClosures(closures.toReversed(), asked)).toEqual(plans.toReversed());
+        const turned = closures.map((one) => {
+          const paths = one.closure.paths.map((info) => ({
+            ...info,
+            references: info.references.toReversed(),
+          }));
+          const byPath = new Map(paths.toReversed().map((info) => [info.storePath, info]));
+          return { ...one, closure: { ...one.closure, paths, byPath } };
+        });
+        expect(volumesOf(planClosures(turned, asked))).toEqual(volumesOf(plans));
+      }),
+    );
+  });
 });

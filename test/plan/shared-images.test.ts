@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { planClosures, type Plan, type Strategy } from "../../src/plan/plan.ts";
+import { planClosures, type KnownClosure, type Plan, type Strategy } from "../../src/plan/plan.ts";
 import { presentImages } from "../../src/plan/shared-images.ts";
 import { madeClosure, type MadePath } from "../patch/closures.ts";
+import { pushClosure } from "./pushed-closures.ts";
 
 const paths: readonly MadePath[] = [
   { name: "conf", type: "regular" },
@@ -12,7 +13,7 @@ const paths: readonly MadePath[] = [
   { name: "plain", references: ["libc"] },
 ];
 
-function plan(root: string, strategy: Strategy, source = "demo"): Plan {
+function closureOf(root: string, source = "demo"): KnownClosure {
   const { types, closure: all } = madeClosure([root], paths);
   // What the root does not need is not in its closure.
   const needed = new Set(all.roots);
@@ -20,10 +21,20 @@ function plan(root: string, strategy: Strategy, source = "demo"): Plan {
   const infos = all.paths.filter(({ storePath }) => needed.has(storePath));
   const byPath = new Map(infos.map((info) => [info.storePath, info]));
   const closure = { ...all, paths: infos, byPath };
-  const profileRoots = new Set(closure.roots);
-  const host = "localhost:5417";
-  const rules = { strategy, maxImages: 8, host, maxImageBytes: 1e6 };
-  return planClosures([{ source, closure, types, profileRoots }], rules)[0]!;
+  return { source, closure, types, profileRoots: new Set(closure.roots) };
+}
+
+const rules = { maxImages: 8, host: "localhost:5417", maxImageBytes: 1e6 };
+
+function plan(root: string, strategy: Strategy, source?: string): Plan {
+  return planClosures([closureOf(root, source)], { ...rules, strategy })[0]!;
+}
+
+/** The closure of a root where it was pushed, each directory with a volume of its own. */
+function pushed(root: string, repository: string): Plan {
+  const known = closureOf(root);
+  const images = pushClosure(known, repository, ["per-path"]);
+  return planClosures([{ ...known, pushed: images }], { ...rules, strategy: "per-path" })[0]!;
 }
 
 const i = "image";
@@ -38,6 +49,24 @@ test.for<[string, Plan, others: readonly Plan[], readonly string[]]>([
   ["a part", plan("app", "per-path"), [plan("plain", "per-path")], [n, n, i, n]],
   ["bundles of the same but the root", plan("app", "bundle"), [plan("admin", "bundle")], [c, n]],
   ["bundles that overlap", plan("plain", "bundle"), [plan("app", "bundle")], [n, n]],
+  [
+    "what was pushed, beside our registry",
+    pushed("plain", "registry.example.com/a"),
+    [plan("plain", "per-path")],
+    [n, n],
+  ],
+  [
+    "what was pushed, beside the same",
+    pushed("plain", "registry.example.com/a"),
+    [pushed("app", "registry.example.com/a")],
+    [n, i],
+  ],
+  [
+    "what was pushed, beside another repository",
+    pushed("plain", "registry.example.com/a"),
+    [pushed("plain", "registry.example.com/b")],
+    [n, n],
+  ],
   ["another source's", plan("plain", "per-path"), [plan("plain", "per-path", "other")], [c, c]],
   // A path image is not packed as a store image of that one path.
   ["a path in a store image", plan("plain", "per-path"), [plan("plain", "bundle")], [i, n]],

@@ -6,31 +6,35 @@ import { onTestFinished } from "vitest";
 import { NixClosureError } from "../../src/errors.ts";
 import { storeHash } from "../../src/nix/store-path.ts";
 import { createResolver, type Resolver, type ResolverOptions } from "../../src/resolver/resolver.ts";
-import type { SourceConfig } from "../../src/resolver/source.ts";
+import type { CacheSourceConfig, SourceConfig } from "../../src/resolver/source.ts";
 import { pathOf, signer } from "./fake-store.ts";
 
 export const demoDirectory = fileURLToPath(new URL("../../demo/cache", import.meta.url));
 
 export const noLimits = { maxPaths: 100_000, maxBytes: Number.MAX_SAFE_INTEGER };
 
-type TestOptions = Partial<Omit<ResolverOptions, "sources">> & Partial<Omit<SourceConfig, "name" | "caches">>;
+type TestOptions = Partial<Omit<ResolverOptions, "sources">> &
+  Partial<Omit<CacheSourceConfig, "name" | "caches">>;
 
-/** A resolver with one source, `main`, that is closed after the test. */
+/** A resolver with one source of caches, `main`, that is closed after the test. */
 export function resolverOf(caches: string | readonly string[], options: TestOptions = {}): Resolver {
   const { publicKeys = [signer.publicKey], netrcFile, bearerTokenFile, ...rest } = options;
-  const resolver = createResolver({
-    sources: [
-      {
-        name: "main",
-        caches: [caches].flat(),
-        publicKeys,
-        ...(netrcFile === undefined ? {} : { netrcFile }),
-        ...(bearerTokenFile === undefined ? {} : { bearerTokenFile }),
-      },
-    ],
-    limits: noLimits,
-    ...rest,
-  });
+  const source = {
+    name: "main",
+    caches: [caches].flat(),
+    publicKeys,
+    ...(netrcFile === undefined ? {} : { netrcFile }),
+    ...(bearerTokenFile === undefined ? {} : { bearerTokenFile }),
+  };
+  return resolverWith([source], rest);
+}
+
+/** A resolver that is closed after the test. */
+export function resolverWith(
+  sources: readonly SourceConfig[],
+  options: Partial<Omit<ResolverOptions, "sources">> = {},
+): Resolver {
+  const resolver = createResolver({ sources, limits: noLimits, ...options });
   onTestFinished(() => resolver.close());
   return resolver;
 }

@@ -3,7 +3,7 @@ import type { LookupFunction } from "node:net";
 import { describe, expect, test } from "vitest";
 import { storeHash } from "../../src/nix/store-path.ts";
 import { followLead } from "../../src/resolver/leads.ts";
-import { localKindOfAddress, localKindOfHost } from "../../src/resolver/local-address.ts";
+import { localKindOfAddress, localKindOfHost } from "../../src/local-address.ts";
 import { NixClosureError } from "../../src/errors.ts";
 import { CacheServer, redirectTo } from "./cache-server.ts";
 import { cacheFiles, narInfoOf, pathOf } from "./fake-store.ts";

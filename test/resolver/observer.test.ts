@@ -5,7 +5,9 @@ import type { ResolverObserver } from "../../src/resolver/observer.ts";
 import { demoKey } from "../nix/demo-cache.ts";
 import { CacheServer, withStatus } from "./cache-server.ts";
 import { cacheFiles, chain, pathOf } from "./fake-store.ts";
-import { demoDirectory, failureOf, resolverOf } from "./fixture.ts";
+import { demoDirectory, failureOf, resolverOf, resolverWith } from "./fixture.ts";
+import { push, pushedChain, registrySource } from "./pushed.ts";
+import { RegistryServer } from "./registry-server.ts";
 import { TestClock } from "./test-clock.ts";
 
 /** Notes what it is told: `<cache> <kind> <outcome>` and `<outcome>`. */
@@ -53,6 +55,34 @@ test("every request to a cache is told, with its retries, and the time it took",
     ].map((event) => `${server.url} ${event}`),
   );
   expect(observer.seconds).toEqual([0, 0, 1.5, 1.5, 0, 0, 0]);
+});
+
+test("requests to a registry are told, each with its retries", async () => {
+  const server = await RegistryServer.start();
+  const { tag, index } = push(server, pushedChain(2));
+  const clock = new TestClock();
+  let failures = 2;
+  server.answer(`manifests/${tag}`, (response, request) => {
+    clock.advance(1_500);
+    if (failures-- > 0) withStatus(500)(response, request);
+    else response.end(index.bytes);
+  });
+  const observer = new Notes();
+  const resolver = resolverWith([registrySource(server)], { clock, observer });
+  await resolver.resolve("main", [pathOf("link-0")]);
+  await resolver.resolve("main", [pathOf("link-0")]);
+  await resolver.pathTypes("main", [pathOf("link-1")]);
+  await failureOf(resolver.resolve("main", [pathOf("gone")]));
+  await failureOf(resolver.resolve("main", [pathOf("gone")]));
+  server.answer("*", 403);
+  await failureOf(resolver.resolve("main", [pathOf("secret")]));
+  expect(observer.requests).toEqual(
+    ["index hit", "manifest hit", "document hit", "index missing", "index error"].map(
+      (event) => `${server.repository} ${event}`,
+    ),
+  );
+  expect(observer.seconds[0]).toBeGreaterThan(4.5);
+  expect(observer.answers).toEqual(["miss", "hit", "hit", "miss", "miss", "miss"]);
 });
 
 test("requests to a directory are told too", async () => {

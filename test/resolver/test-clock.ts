@@ -1,16 +1,19 @@
 import type { Clock } from "../../src/resolver/clock.ts";
 
-/** Longer waits than this (milliseconds) are limits, not pauses; they end only by `advance`. */
-const longestPause = 600_000;
-
 /** A clock that stands still, but for its own pauses: those are over at once, and are noted. */
 export class TestClock implements Clock {
   /** The pauses so far, in milliseconds. */
   readonly pauses: number[] = [];
   readonly #limits = new Set<{ readonly at: number; readonly over: () => void }>();
+  readonly #longestPause: number;
   #now = 1_000_000;
   /** What `random` gives. */
   chance = 0;
+
+  /** @param longestPause waits that are no shorter (milliseconds) are limits, not pauses; they end only by `advance`. */
+  constructor(longestPause = 600_000) {
+    this.#longestPause = longestPause;
+  }
 
   now(): number {
     return this.#now;
@@ -22,7 +25,7 @@ export class TestClock implements Clock {
 
   async sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (milliseconds < longestPause) {
+    if (milliseconds < this.#longestPause) {
       this.pauses.push(milliseconds);
       this.#now += milliseconds;
       return;

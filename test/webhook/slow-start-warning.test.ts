@@ -22,13 +22,28 @@ describe("a warning of a slow start", () => {
     ["very many", 150, 85e6, stock, 8, "150 .* about 31 s .* they are 8, about 2 s"],
   ])("%s", ([, images, narBytes, kubelet, budget, words]) => {
     const load = { images, storePaths: images, narBytes, presentImages: 0 };
-    const warning = slowStartWarning(load, kubelet, budget);
+    const warning = slowStartWarning(load, kubelet, { images: budget, pushedImages: 0 });
     if (words === undefined) expect(warning).toBeUndefined();
     else {
       expect(warning).toMatch(new RegExp(`^the Pod's ${words}$`));
       // API servers cut what is longer.
       expect(warning!.length).toBeLessThanOrEqual(256);
     }
+  });
+});
+
+describe("a warning of a slow start out of an ordinary registry", () => {
+  test.for<[string, images: number, pushed: number, KubeletLimits, budget: number, string?]>([
+    ["within the burst", 9, 9, stock, 8],
+    ["many on a tuned kubelet", 60, 60, tuned, 48],
+    ["beyond the burst", 14, 14, stock, 8, "14 .* about 14 s .* they are 8, about 1 s"],
+    ["where no plan is smaller", 14, 14, stock, 14],
+    ["far beyond", 41, 41, stock, 8, "41 .* about 90 s .* they are 8, about 1 s"],
+  ])("%s", ([, images, pushedImages, kubelet, budget, words]) => {
+    const load = { images, pushedImages, storePaths: images, narBytes: 1e6, presentImages: 0 };
+    const warning = slowStartWarning(load, kubelet, { images: budget, pushedImages: budget });
+    if (words === undefined) expect(warning).toBeUndefined();
+    else expect(warning).toMatch(new RegExp(`^the Pod's ${words}$`));
   });
 });
 

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 
 import { parseConfig, type Config, type ListenAddress } from "../../../src/config.ts";
+import { parseReference } from "../../../src/oci/reference.ts";
 import { maxRoots } from "../../../src/plan/image-name.ts";
 import { mutateJson } from "../json-mutator.ts";
 import { accepted, refused, type FuzzTarget, type Verdict } from "../target.ts";
@@ -19,9 +20,15 @@ function check(input: Uint8Array): Verdict {
   }
   const { sources, registry, webhook, admin, plan, kubelet } = config;
   assert.ok(sources.some(({ name }) => name === config.defaultSource));
-  for (const { name, caches } of sources) {
-    assert.ok(maxRoots(registry.reference, name) >= 1);
-    assert.ok(caches.length > 0 && caches.every((cache) => URL.canParse(cache)));
+  for (const source of sources) {
+    if ("caches" in source) {
+      assert.ok(maxRoots(registry.reference, source.name) >= 1);
+      assert.ok(source.caches.length > 0 && source.caches.every((cache) => URL.canParse(cache)));
+    } else {
+      assert.ok(source.publicKeys.length > 0);
+      const { host, tag, digest } = parseReference(source.registry);
+      assert.ok(host !== registry.reference && tag === undefined && digest === undefined);
+    }
   }
   for (const { port, host } of [registry.listen, webhook.listen, admin.listen]) {
     assert.ok(Number.isInteger(port) && port >= 0 && port <= 65_535);
@@ -88,6 +95,8 @@ export const config: FuzzTarget = {
   words: [
     "sources:",
     "caches: [",
+    "registry: registry.example.com/nix",
+    "pullSecret: ",
     "publicKeys:",
     "registry:",
     "listen: ",

@@ -13,6 +13,7 @@ import { createWebhookServer } from "../../../src/webhook/server.ts";
 import { makePair } from "../../webhook/made-pair.ts";
 import { GoldenFolder } from "../../patch/golden-files.ts";
 import { demoClosure, demoTypes } from "../../patch/closures.ts";
+import { demoPushedImages } from "../../patch/pushed-sources.ts";
 import { testSettings } from "../../patch/test-admission.ts";
 import { mutateJson } from "../json-mutator.ts";
 import { accepted, type FuzzTarget, type Verdict } from "../target.ts";
@@ -20,7 +21,7 @@ import { podsOf } from "./pods.ts";
 
 /** The demo's binary cache, which does not have every path that is asked of it. */
 const closures = new Map<string, Closure>();
-const resolver: Pick<Resolver, "known" | "resolve" | "pathTypes"> = {
+const resolver: Pick<Resolver, "known" | "resolve" | "pathTypes" | "pushedImages"> = {
   known: (_source, roots) => closures.get(roots.join()),
   resolve: async (_source, roots) => {
     const missing = roots.find((root) => !demoTypes.has(root));
@@ -30,6 +31,7 @@ const resolver: Pick<Resolver, "known" | "resolve" | "pathTypes"> = {
     return closure;
   },
   pathTypes: async () => demoTypes,
+  pushedImages: demoPushedImages,
 };
 const admission = createAdmission(resolver as Resolver, testSettings);
 let reviewed = 0;

@@ -1,0 +1,141 @@
+import type { System } from "../closure-index/system.ts";
+import { closureTag } from "../closure-index/closure-tag.ts";
+import { type LayerCompression, layerMediaTypes } from "../image/layer-compression.ts";
+import type { LayerConverter } from "../image/layer-converter.ts";
+import type { PathType } from "../nix/closure.ts";
+import { publicKeyOf, type SecretKey } from "../nix/secret-key.ts";
+import type { StorePath } from "../nix/store-path.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Repository } from "../registry-client/repository.ts";
+import type { Resolver } from "../resolver/resolver.ts";
+import type { Blobs } from "./blobs.ts";
+import { finishClosure } from "./closure-documents.ts";
+import type { Layers } from "./layers.ts";
+import { chooseStoreImages, type PlanChoice } from "./plan-choice.ts";
+import { findPresentClosure, isSameClosure, type PresentClosure } from "./present-closure.ts";
+import { ensureImages } from "./images.ts";
+import type { WantedClosure } from "./wanted-closure.ts";
+
+/** Where a cache has no listings, the start of each NAR is read, with a decoder of some megabytes. */
+const typesAtATime = 4;
+
+/** What is to be pushed, and how. */
+export interface PushRequest {
+  readonly roots: readonly StorePath[];
+  readonly plans: readonly PlanChoice[];
+  /** `plan.maxVolumes` of the configuration. */
+  readonly maxVolumes: number;
+  /** Undefined: that of the programs in the closure. */
+  readonly system: System | undefined;
+  /** The name of a key whose signatures are not to be told of; it was made for this push. */
+  readonly hiddenKey: string | undefined;
+}
+
+/** What a push works with. */
+export interface PushSurroundings {
+  readonly resolver: Resolver;
+  /** Where it finds the closure. */
+  readonly source: string;
+  readonly converter: LayerConverter;
+  readonly compression: LayerCompression;
+  /** Undefined only in a dry run. */
+  readonly signKey: SecretKey | undefined;
+  /** Makes and checks everything, whatever is there. */
+  readonly force: boolean;
+  readonly repository: Repository;
+  readonly blobs: Blobs;
+  readonly layers: Layers;
+  readonly signal: AbortSignal;
+  readonly observer: PushObserver;
+}
+
+/** Hears what a push does. */
+export interface PushObserver {
+  /** The closure is known, and what is to be made of it. */
+  planned(closure: WantedClosure): void;
+  /** Something is odd, in words. */
+  warn(text: string): void;
+}
+
+/** A closure that is in the repository now. */
+export interface PushedClosure {
+  readonly tag: string;
+  readonly roots: readonly StorePath[];
+  readonly system: System;
+  readonly paths: number;
+  /** Bytes, uncompressed. */
+  readonly narSize: number;
+  readonly images: number;
+  /** Of the index; undefined in a dry run without a key, which it depends on. */
+  readonly digest: Digest | undefined;
+  /** Of the index that was under the tag, if it is another one. */
+  readonly replaced: Digest | undefined;
+  /** It was there already. */
+  readonly unchanged: boolean;
+}
+
+/**
+ * Puts the closure of some roots into a repository: blobs first, then the manifests that name them, and the index under its
+ * tag last. So whatever ends this in its middle leaves no index that names what is not there.
+ *
+ * @throws systemUnclear, tooManyTogether, pushedClosureTooLarge, scratchFailed, and the errors of resolver, conversion and
+ * registry
+ */
+export async function pushClosure(request: PushRequest, around: PushSurroundings): Promise<PushedClosure> {
+  const { blobs, signKey, force, observer } = around;
+  const wanted = await planPush(request, around);
+  const present = await lookForClosure(around, wanted.tag);
+  const { tag, closure } = wanted;
+  const common = { tag, roots: closure.roots, paths: closure.paths.length, narSize: closure.narSize };
+  const { document } = present ?? {};
+  if (present !== undefined && document !== undefined && !force && isThere(present, around, wanted)) {
+    const { digest } = present;
+    const images = document.paths.filter(({ manifest }) => manifest).length + document.storeImages.length;
+    return { ...common, images, system: document.system, digest, replaced: undefined, unchanged: true };
+  }
+  observer.planned(wanted);
+  const images = await ensureImages(wanted, { ...around, warn: (text) => observer.warn(text) });
+  const digest = await finishClosure(wanted, images, { blobs, signKey, hiddenKey: request.hiddenKey });
+  const replaced = present?.digest === digest ? undefined : present?.digest;
+  return {
+    ...common,
+    images: images.paths.size + images.storeImages.length,
+    system: images.system,
+    digest,
+    replaced,
+    unchanged: false,
+  };
+}
+
+async function planPush(
+  { roots, plans, maxVolumes, system }: PushRequest,
+  { resolver, source, signal }: PushSurroundings,
+): Promise<WantedClosure> {
+  const tag = closureTag(roots);
+  const closure = await resolver.resolve(source, roots, signal);
+  const types = new Map<StorePath, PathType>();
+  for (let at = 0; at < closure.paths.length; at += typesAtATime) {
+    const paths = closure.paths.slice(at, at + typesAtATime).map(({ storePath }) => storePath);
+    for (const [path, type] of await resolver.pathTypes(source, paths, signal)) types.set(path, type);
+  }
+  const storeImages = chooseStoreImages({ closure, types }, plans, maxVolumes);
+  return { tag, closure, types, storeImages, system };
+}
+
+async function lookForClosure(
+  { signKey, repository, signal }: PushSurroundings,
+  tag: string,
+): Promise<PresentClosure | undefined> {
+  // Without a key nothing there can be told from somebody else's.
+  if (signKey === undefined) return undefined;
+  return findPresentClosure(repository, tag, publicKeyOf(signKey), signal);
+}
+
+function isThere(
+  { document, layerMediaType }: PresentClosure,
+  { compression }: PushSurroundings,
+  wanted: WantedClosure,
+): boolean {
+  const isAlike = layerMediaType === layerMediaTypes[compression];
+  return document !== undefined && isAlike && isSameClosure(document, wanted);
+}

@@ -1,0 +1,213 @@
+import { LRUCache } from "lru-cache";
+import type { PushedPath } from "../closure-index/closure-document.ts";
+import { closureTag, closureTagOfHashes, maxTagRoots } from "../closure-index/closure-tag.ts";
+import {
+  closureIndexInvalid,
+  closureNotPushed,
+  closureRootsDiffer,
+  closureTooLarge,
+  closureTooManyPaths,
+  formatBytes,
+  type NixClosureError,
+  sourceWithoutNars,
+  toNixClosureError,
+} from "../errors.ts";
+import type { Closure, PathType } from "../nix/closure.ts";
+import type { PathInfo } from "../nix/path-info.ts";
+import { parsePublicKey, type PublicKey } from "../nix/signature.ts";
+import { storeHash, type StoreHash, type StorePath } from "../nix/store-path.ts";
+import { parseReference } from "../oci/reference.ts";
+import { noCredentials, openCredentialStore } from "../registry-client/credentials.ts";
+import { Repository } from "../registry-client/repository.ts";
+import { requestClosure } from "./closure-request.ts";
+import { Flights } from "./flights.ts";
+import { freshFor } from "./memory.ts";
+import { namePath } from "./name-path.ts";
+import { Outage } from "./outage.ts";
+import { labelOf, type RegistrySourceConfig, type Source, type SourceSurroundings } from "./source.ts";
+import type { TrustedClosure } from "./trusted-closure.ts";
+import { waitFor } from "./waiting.ts";
+
+/**
+ * How long a refusal is believed (milliseconds): often somebody pushes the closure next and tries again. It keeps a
+ * Deployment of 100 Pods from asking 100 times.
+ */
+const refusalFor = 5_000;
+const maxRefusals = 1_000;
+
+/** How long an answer is waited for where an older one is known (milliseconds), and when it is asked for again. */
+const staleWait = 2_000;
+const staleFor = 10_000;
+
+/** As Nix has it for binary caches. */
+const maxAttempts = 5;
+
+/** A source of closures that were pushed to a repository of an ordinary registry, through the memory. */
+export class RegistrySource implements Source {
+  readonly name: string;
+  readonly repository: string;
+  readonly #repository: Repository;
+  readonly #keys: readonly PublicKey[];
+  readonly #with: SourceSurroundings;
+  readonly #closing: AbortSignal;
+  readonly #requests = new Flights<TrustedClosure>();
+  readonly #outage: Outage;
+  /** By roots: errors that are not temporary, and until when they stand. */
+  readonly #refusals = new LRUCache<string, { readonly error: NixClosureError; readonly until: number }>({
+    max: maxRefusals,
+  });
+
+  /** @throws publicKeyInvalid, referenceInvalid */
+  constructor(config: RegistrySourceConfig, surroundings: SourceSurroundings, closing: AbortSignal) {
+    const { dockerConfigFile, caFile, plainHTTP } = config;
+    const { clock, lookup, timeouts } = surroundings;
+    const { host, repository } = parseReference(config.registry);
+    this.name = config.name;
+    this.#keys = config.publicKeys.map(parsePublicKey);
+    this.#with = surroundings;
+    this.#closing = closing;
+    this.#repository = new Repository({
+      host,
+      repository,
+      credentials:
+        dockerConfigFile === undefined
+          ? noCredentials
+          : openCredentialStore({ env: {}, file: dockerConfigFile }),
+      ...(caFile !== undefined && { caFile }),
+      ...(plainHTTP !== undefined && { plainHttp: plainHTTP }),
+      ...(lookup !== undefined && { lookup }),
+      timeouts,
+      retries: { attempts: maxAttempts, patience: timeouts.patience },
+      signal: closing,
+      clock,
+    });
+    this.repository = this.#repository.name;
+    this.#outage = new Outage(this.repository, clock);
+  }
+
+  known(roots: readonly StorePath[]): Closure | undefined {
+    if (roots.length > maxTagRoots) return undefined;
+    return this.#with.memory.peekPushed(this.name, closureTag(roots))?.closure(roots);
+  }
+
+  async closure(roots: readonly StorePath[], signal: AbortSignal | undefined): Promise<Closure> {
+    const label = roots.join(" ");
+    const found = this.#find(closureTag(roots), label);
+    const what = `the closure of ${label}`;
+    const trusted = await waitFor(found, { clock: this.#with.clock, signal, what, known: { size: 0 } });
+    const closure = trusted.closure(roots);
+    if (closure !== undefined) return closure;
+    throw closureRootsDiffer(this.repository, label, trusted.roots.join(" "));
+  }
+
+  async roots(hashes: readonly StoreHash[]): Promise<readonly StorePath[]> {
+    const { roots } = await this.#find(closureTagOfHashes(hashes), hashes.map(labelOf).join(" "));
+    return hashes.flatMap((hash) => roots.find((root) => storeHash(root) === hash) ?? []);
+  }
+
+  async lookup(hash: StoreHash): Promise<PathInfo> {
+    const trusted = await this.#find(hash, labelOf(hash));
+    return expectPath(trusted, trusted.roots[0]);
+  }
+
+  async type(path: StorePath): Promise<PathType> {
+    const known = this.#with.memory.pushedWith(this.name, path);
+    if (known !== undefined) return expectPath(known, path).type;
+    const trusted = await this.#find(storeHash(path), path);
+    const info = trusted.path(path);
+    if (info === undefined) throw closureRootsDiffer(this.repository, path, trusted.roots.join(" "));
+    return info.type;
+  }
+
+  async locate(): Promise<never> {
+    throw sourceWithoutNars(this.name, this.repository);
+  }
+
+  async close(): Promise<void> {
+    await this.#repository.close();
+  }
+
+  /**
+   * The closure under a tag: from memory, else from the registry.
+   *
+   * @param label its roots, for messages.
+   */
+  async #find(tag: string, label: string): Promise<TrustedClosure> {
+    const { memory, clock } = this.#with;
+    const { known, stale } = memory.pushed(this.name, tag);
+    if (known !== undefined) return known;
+    const refusal = this.#refusals.get(label);
+    if (refusal !== undefined && clock.now() < refusal.until) throw refusal.error;
+    const request = this.#requests.run(label, async () => this.#request(tag, label, stale));
+    return stale === undefined ? request : this.#unlessLate(request, tag, stale);
+  }
+
+  async #request(tag: string, label: string, stale: TrustedClosure | undefined): Promise<TrustedClosure> {
+    const { memory, clock } = this.#with;
+    try {
+      const trusted = await this.#outage.unless(`asking for the closure of ${label}`, () =>
+        this.#ask(tag, label, stale),
+      );
+      memory.rememberPushed(this.name, tag, trusted, freshFor);
+      return trusted;
+    } catch (cause) {
+      const error = this.#inWords(toNixClosureError(cause), label);
+      const isGone = error.code === closureNotPushed.code;
+      if (isGone) memory.forgetPushed(this.name, tag);
+      // Signatures do not expire: while there is no answer to be believed, what is known is better than nothing.
+      else if (stale !== undefined) return this.#keep(tag, stale);
+      if (!error.temporary) this.#refusals.set(label, { error, until: clock.now() + refusalFor });
+      throw error;
+    }
+  }
+
+  async #ask(tag: string, label: string, known: TrustedClosure | undefined): Promise<TrustedClosure> {
+    const { clock, observer, limits } = this.#with;
+    const trusted = await requestClosure({
+      repository: this.#repository,
+      keys: this.#keys,
+      tag,
+      label,
+      known,
+      signal: this.#closing,
+      observer,
+      clock,
+    });
+    if (trusted === undefined) throw closureNotPushed(label, this.repository, tag.includes("_"));
+    const { narSize, paths } = trusted;
+    if (paths.length > limits.maxPaths) throw closureTooManyPaths(label, limits.maxPaths);
+    if (narSize <= limits.maxBytes) return trusted;
+    throw closureTooLarge(label, formatBytes(narSize), formatBytes(limits.maxBytes));
+  }
+
+  /** What the request gives, or what is known, if it takes long; the request goes on. */
+  async #unlessLate(
+    request: Promise<TrustedClosure>,
+    tag: string,
+    stale: TrustedClosure,
+  ): Promise<TrustedClosure> {
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    request.then(end, end);
+    const late = this.#with.clock.sleep(staleWait, over.signal).then(() => this.#keep(tag, stale));
+    return Promise.race([request, late]);
+  }
+
+  /** Believes an old answer for some time more. */
+  #keep(tag: string, stale: TrustedClosure): TrustedClosure {
+    this.#with.memory.rememberPushed(this.name, tag, stale, staleFor);
+    return stale;
+  }
+
+  #inWords(error: NixClosureError, label: string): NixClosureError {
+    if (error.code === closureIndexInvalid.code)
+      return error.within(`${this.repository}, the closure of ${label}`);
+    return namePath(error, label);
+  }
+}
+
+function expectPath(trusted: TrustedClosure, path: StorePath | undefined): PushedPath {
+  const info = path === undefined ? undefined : trusted.path(path);
+  if (info === undefined) throw new Error(`a pushed closure without ${path ?? "a root"}`);
+  return info;
+}
