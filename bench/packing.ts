@@ -2,6 +2,7 @@
  * What packing costs in bytes, and whether it chooses well: fleets of applications on one node, packed into the images
  * that a Pod of one container may have on a stock kubelet. Nothing is timed.
  */
+import { contentLayers } from "../src/image/content-layers.ts";
 import { pullBudget } from "../src/plan/budget.ts";
 import { packClosures } from "../src/plan/packing.ts";
 import { pathValue } from "../src/plan/value.ts";
@@ -25,7 +26,7 @@ const shapes: Readonly<Record<string, FleetShape>> = {
 /** Chooses the paths that get images of their own. */
 type Way = (graph: TypedGraph) => ReadonlySet<StorePath>;
 
-/** Bytes that a node pulls, each image once. */
+/** Bytes that a node pulls, each layer once. */
 interface Bytes {
   /** For all applications, beginning with nothing. They are what it stores then. */
   readonly stored: number;
@@ -54,31 +55,30 @@ const ways: Readonly<Record<string, Way>> = {
 };
 
 /**
- * The images of a closure by what tells their layers apart. The content layer of a store image is a function of its
- * paths alone, so that closures with the same rest share it.
+ * The layers of a closure's images by what tells them apart. Those with the content of a store image are functions of
+ * their paths alone, so that closures with the same rest share them.
  */
-function imagesOf({ closure }: TypedGraph, own: ReadonlySet<StorePath>): ReadonlyMap<string, number> {
-  const images = new Map<string, number>();
-  const rest: StorePath[] = [];
-  let restSize = 0;
-  for (const { storePath, narSize } of closure.paths) {
-    if (own.has(storePath)) images.set(storePath, narSize);
-    else {
-      rest.push(storePath);
-      restSize += narSize;
-    }
+function layersOf({ closure }: TypedGraph, own: ReadonlySet<StorePath>): ReadonlyMap<string, number> {
+  const layers = new Map<string, number>();
+  const rest = closure.paths.filter(({ storePath }) => !own.has(storePath)).map((info) => ({ info }));
+  for (const { storePath, narSize } of closure.paths) if (own.has(storePath)) layers.set(storePath, narSize);
+  for (const paths of contentLayers(rest)) {
+    const names = paths.map(({ info }) => info.storePath).join();
+    layers.set(
+      `store ${names}`,
+      paths.reduce((total, { info }) => total + info.narSize, 0),
+    );
   }
-  if (rest.length > 0) images.set(`store ${rest.join()}`, restSize);
-  return images;
+  return layers;
 }
 
 function bytesOf(fleet: readonly App[], way: Way): Bytes {
   const node = new Set<string>();
   const pull = (graph: TypedGraph): number => {
     let bytes = 0;
-    for (const [image, size] of imagesOf(graph, way(graph))) {
-      if (!node.has(image)) bytes += size;
-      node.add(image);
+    for (const [layer, size] of layersOf(graph, way(graph))) {
+      if (!node.has(layer)) bytes += size;
+      node.add(layer);
     }
     return bytes;
   };

@@ -5,10 +5,10 @@ import type { Digest } from "../oci/digest.ts";
 import { BlobBudget, type Eviction, type Reservation } from "./blob-budget.ts";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.ts";
 import { ImageCatalog } from "./image-catalog.ts";
-import type { ImageRecord } from "./image-record.ts";
+import type { ImageLayer, ImageRecord } from "./image-record.ts";
 import type { OpenBlob } from "./images.ts";
 import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
-import type { Layer } from "./layer-writer.ts";
+import { KnownBlobs } from "./known-blobs.ts";
 import { Leases } from "./leases.ts";
 import { openBlob } from "./open-blob.ts";
 import { StoreDirectory } from "./store-directory.ts";
@@ -26,24 +26,28 @@ export interface BlobStoreOptions {
   readonly now: () => number;
 }
 
-/** A blob that is not evicted until it is released. */
+/** Blobs that are not evicted until they are released. */
 export interface Hold {
   release(): void;
 }
 
-/** How long (milliseconds) a client may take from the answer to its tag to the end of the layer; containerd asks at once. */
+/** A layer that was made, and the temporary file with its bytes, which the disk has in full. */
+export interface MadeLayer extends ImageLayer {
+  readonly temporary: string;
+}
+
+/** How long (milliseconds) a client may take from the answer to its tag to a layer; containerd asks at once. */
 const leaseTime = 10_000;
 
 /** Layers on the disk, and the records of the images that are made of them. */
 export class BlobStore {
-  /** The records. Each has its blob. */
+  /** The records. Each has its blobs. */
   readonly catalog = new ImageCatalog();
   readonly budget: BlobBudget;
   readonly #files: StoreDirectory;
   readonly #lock: DirectoryLock;
   readonly #options: BlobStoreOptions;
-  /** In the order of their last use. */
-  readonly #blobs = new Map<Digest, StoredBlob>();
+  readonly #blobs = new KnownBlobs();
   #bytes = 0;
   readonly #useClock: UseClock;
   readonly #leases = new Leases<Digest>(leaseTime);
@@ -78,7 +82,7 @@ export class BlobStore {
   /** Bytes that cannot be evicted now: blobs that clients read or were told of, and what is set aside. */
   get bytesInUse(): number {
     let bytes = this.budget.reservedBytes;
-    for (const { users, size } of this.#blobs.values()) if (users > 0) bytes += size;
+    for (const blob of this.#blobs) if (this.#isInUse(blob)) bytes += blob.size;
     return bytes;
   }
 
@@ -87,8 +91,8 @@ export class BlobStore {
     return this.#files.temporaryFile();
   }
 
-  writeTemporary(bytes: Uint8Array): Promise<string> {
-    return this.#files.writeTemporary(bytes);
+  writeTemporary(file: string, bytes: Uint8Array): Promise<void> {
+    return this.#files.writeTemporary(file, bytes);
   }
 
   removeTemporary(file: string): Promise<void> {
@@ -96,45 +100,73 @@ export class BlobStore {
   }
 
   /**
-   * Makes a temporary file, which the disk has in full, a blob; the reservation ends. Who made it has a lease, or it
-   * could be gone again before its record is written.
+   * Makes the layers of an image blobs, all of them or none; the reservation ends. Who made them has leases, or they could
+   * be gone again before their record is written.
+   *
+   * @throws diskFailed
    */
-  async publish(temporary: string, layer: Layer, reservation: Reservation): Promise<void> {
-    const { digest, size } = layer;
+  async publish(made: readonly MadeLayer[], reservation: Reservation): Promise<void> {
     await this.#exclusively(async () => {
-      if (this.#blobs.has(digest)) {
-        await this.#files.removeTemporary(temporary);
-        this.lease(digest);
-        reservation.release();
-        return;
-      }
-      const blob = new StoredBlob(layer);
+      const published: StoredBlob[] = [];
       try {
-        await this.#files.publishBlob(temporary, digest);
-        await using file = await this.#files.openBlob(digest);
-        if (file !== undefined) await blob.trust(file);
+        for (const { temporary, digest, size } of made) {
+          if (this.#blobs.get(digest) !== undefined) {
+            await this.#files.removeTemporary(temporary);
+            continue;
+          }
+          const blob = new StoredBlob({ digest, size });
+          published.push(blob);
+          await this.#files.publishBlob(temporary, digest);
+          await using file = await this.#files.openBlob(digest);
+          if (file !== undefined) await blob.trust(file);
+        }
       } catch (error) {
-        // Nobody knows of it, so nobody would count it, or remove it.
-        await this.#files.removeBlob(digest).catch(() => undefined);
+        // Nobody knows of them, so nobody would count them, or remove them.
+        for (const { digest } of published) await this.#files.removeBlob(digest).catch(() => undefined);
         throw error;
       }
-      this.#blobs.set(digest, blob);
-      this.lease(digest);
-      reservation.settle(size);
-      this.#count(size);
+      for (const blob of published) this.#blobs.use(blob);
+      for (const layer of made) {
+        this.#blobs.noteKey(layer);
+        this.lease(layer.digest);
+      }
+      const bytes = published.reduce((total, { size }) => total + size, 0);
+      reservation.settle(bytes);
+      this.#count(bytes);
     });
   }
 
-  /** Keeps a blob from being evicted; undefined if it is not there, or damaged. */
-  async hold(digest: Digest): Promise<Hold | undefined> {
-    const opened = await this.#open(digest);
-    if (opened === undefined) return undefined;
-    await opened.file.close();
-    return { release: () => this.#release(opened.blob) };
+  /** The layer with a key that is there; it then counts as used. */
+  useLayer(key: string): ImageLayer | undefined {
+    const blob = this.#blobs.withKey(key);
+    if (blob === undefined) return undefined;
+    this.#blobs.use(blob);
+    return { key, digest: blob.digest, size: blob.size };
+  }
+
+  /** Keeps blobs from being evicted; undefined if one of them is not there, or damaged. */
+  async hold(digests: readonly Digest[]): Promise<Hold | undefined> {
+    const held: StoredBlob[] = [];
+    const release = (): void => held.forEach((blob) => this.#release(blob));
+    try {
+      for (const digest of digests) {
+        const opened = await this.#open(digest);
+        if (opened === undefined) {
+          release();
+          return undefined;
+        }
+        held.push(opened.blob);
+        await opened.file.close();
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { release };
   }
 
   /**
-   * Notes that an image is used, and keeps its record; false if its blob is not there any more.
+   * Notes that an image is used, and keeps its record; false if one of its blobs is not there any more.
    *
    * @throws diskFailed
    */
@@ -145,15 +177,18 @@ export class BlobStore {
       return true;
     }
     return this.#exclusively(async () => {
-      const blob = this.#blobs.get(record.layer.digest);
-      if (blob === undefined) return false;
+      const blobs = this.#blobs.of(record);
+      if (blobs.length < record.layers.length) return false;
       try {
         await this.#files.writeRecord(record, this.#useClock.next());
       } catch (error) {
-        // Without any record nobody finds it, and it would only take up room.
-        if (this.catalog.withLayer(blob.digest).length === 0) await this.#remove(blob).catch(() => undefined);
+        // Without any record they would only take up room.
+        for (const blob of blobs)
+          if (this.catalog.withLayer(blob.digest).length === 0)
+            await this.#remove(blob).catch(() => undefined);
         throw error;
       }
+      for (const layer of record.layers) this.#blobs.noteKey(layer);
       this.catalog.put(record);
       return true;
     });
@@ -161,10 +196,9 @@ export class BlobStore {
 
   /** Notes that an image is used. A disk that refuses it is no error. */
   async touch(record: ImageRecord): Promise<void> {
-    const blob = this.#blobs.get(record.layer.digest);
-    if (blob === undefined) return;
-    this.#blobs.delete(blob.digest);
-    this.#blobs.set(blob.digest, blob);
+    const blobs = this.#blobs.of(record);
+    if (blobs.length === 0) return;
+    for (const blob of blobs) this.#blobs.use(blob);
     // Only what is evicted first after a restart hangs on it: a disk that takes nothing more can still be read.
     await this.#files.touchRecord(record, this.#useClock.next()).catch((error: unknown) => {
       this.#options.log.debug({ err: error }, "a use was not noted");
@@ -212,11 +246,14 @@ export class BlobStore {
     this.#useClock.startAfter(lastUse);
     for (const record of records) {
       this.catalog.put(record);
-      // A blob of several images has the last use of the last of them.
-      this.#blobs.delete(record.layer.digest);
-      this.#blobs.set(record.layer.digest, new StoredBlob(record.layer));
+      for (const layer of record.layers) {
+        // A blob of several images has the last use of the last of them.
+        const blob = this.#blobs.get(layer.digest) ?? new StoredBlob(layer);
+        this.#blobs.use(blob);
+        this.#blobs.noteKey(layer);
+      }
     }
-    for (const { size } of this.#blobs.values()) {
+    for (const { size } of this.#blobs) {
       this.budget.addBlob(size);
       this.#bytes += size;
     }
@@ -225,6 +262,16 @@ export class BlobStore {
     const { directory, maxBytes, log } = this.#options;
     const size = { blobs: this.#blobs.size, bytes: this.#bytes };
     log.info({ directory, maxBytes, ...size, ...removed }, "the blob store is open");
+  }
+
+  /**
+   * Whether a blob has to stay. As long as one layer of an image is in use, all are: a client that reads it comes for the
+   * others, and without one of them none is served.
+   */
+  #isInUse({ users, digest }: StoredBlob): boolean {
+    if (users > 0) return true;
+    const records = this.catalog.withLayer(digest);
+    return records.some((record) => this.#blobs.of(record).some((blob) => blob.users > 0));
   }
 
   async #open(digest: Digest): Promise<{ readonly blob: StoredBlob; readonly file: FileHandle } | undefined> {
@@ -264,8 +311,8 @@ export class BlobStore {
 
   async #evictOldest(): Promise<Eviction> {
     if (this.#blobs.size === 0) return "empty";
-    for (const blob of this.#blobs.values()) {
-      if (blob.users > 0) continue;
+    for (const blob of this.#blobs) {
+      if (this.#isInUse(blob)) continue;
       await this.#remove(blob);
       this.#options.observer.eviction(blob.size);
       return "evicted";
@@ -276,7 +323,7 @@ export class BlobStore {
   async #remove(blob: StoredBlob): Promise<void> {
     const records = this.catalog.withLayer(blob.digest);
     // From here on nobody begins to read it.
-    this.#blobs.delete(blob.digest);
+    const putBack = this.#blobs.remove(blob);
     this.#leases.end(blob.digest);
     for (const record of records) this.catalog.drop(record);
     try {
@@ -284,7 +331,7 @@ export class BlobStore {
       await this.#files.removeBlob(blob.digest);
     } catch (error) {
       // It is still there, and counts; another one has the next turn.
-      this.#blobs.set(blob.digest, blob);
+      putBack();
       for (const record of records) this.catalog.put(record);
       throw error;
     }

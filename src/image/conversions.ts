@@ -1,7 +1,6 @@
 import type { NixClosureError } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import type { NarLimits } from "../resolver/open-nar.ts";
-import type { Reservation } from "./blob-budget.ts";
 import {
   type ConversionMessage,
   type ConversionResult,
@@ -12,6 +11,7 @@ import {
 } from "./conversion-task.ts";
 import type { Layer } from "./layer-writer.ts";
 import type { LayerPart } from "./layer.ts";
+import type { ReservationPart } from "./shared-reservation.ts";
 import type { Programs } from "../compression/programs.ts";
 import { WorkerThreads } from "./worker-threads.ts";
 
@@ -36,6 +36,15 @@ export interface ConversionPoolOptions {
   readonly narLimits?: NarLimits | undefined;
 }
 
+/** Where a layer is written. */
+export interface LayerTarget {
+  readonly file: string;
+  /** What the file may have; it is enlarged as needed. */
+  readonly reservation: ReservationPart;
+  /** Aborts when the layer is of no use any more. */
+  readonly signal: AbortSignal;
+}
+
 /** Runs conversions in worker threads. */
 export class ConversionPool {
   readonly #threads: WorkerThreads<ConversionTask, ConversionResult, GrowthRequest>;
@@ -50,10 +59,9 @@ export class ConversionPool {
   /**
    * Makes a layer in a new file.
    *
-   * @param reservation of the bytes that the file may have; it is enlarged as needed.
    * @throws ConversionFailure
    */
-  async run(file: string, parts: readonly LayerPart[], reservation: Reservation): Promise<Layer> {
+  async run({ file, reservation, signal }: LayerTarget, parts: readonly LayerPart[]): Promise<Layer> {
     const { programs, narLimits } = this.#options;
     const result = await this.#threads.run({
       task: (port) => ({ file, parts, programs, narLimits, granted: reservation.bytes, port }),
@@ -64,6 +72,7 @@ export class ConversionPool {
         );
       },
       abort: (error): ConversionMessage => ({ type: "abort", error }),
+      signal,
     });
     if ("layer" in result) return result.layer;
     throw new ConversionFailure(fromErrorData(result.error), result.missing);

@@ -3,7 +3,6 @@ import type { Digest } from "../oci/digest.ts";
 import type { Document } from "../oci/documents.ts";
 import { imageDocuments } from "./image-documents.ts";
 import type { ImageRecord } from "./image-record.ts";
-import type { Layer } from "./layer-writer.ts";
 import type { MountPoints } from "./mount-points.ts";
 
 /** What of an image has a digest. */
@@ -16,13 +15,12 @@ const maxDropped = 100;
 export class ImageCatalog {
   /** By repository, then by tag. */
   readonly #records = new Map<string, Map<string, ImageRecord>>();
-  readonly #byLayerKey = new Map<string, Set<ImageRecord>>();
   readonly #byLayer = new Map<Digest, Set<ImageRecord>>();
   /** By repository and digest; of images with the same piece, any. */
   readonly #pieces = new Map<string, Map<ImageRecord, Piece>>();
   /**
-   * By repository and digest, of the records that were dropped last. A client may read the layer below first; when it has
-   * it, that may give way to another at once, and the client still comes for these.
+   * By repository and digest, of the records that were dropped last. A client may read the layers below first; when it has
+   * them, they may give way to another at once, and the client still comes for these.
    */
   readonly #dropped = new Map<string, MountPoints>();
 
@@ -48,13 +46,12 @@ export class ImageCatalog {
 
   /** Adds a record, in place of the one with its repository and tag. */
   put(record: ImageRecord): void {
-    const { repository, tag, layerKey, layer } = record;
+    const { repository, tag, layers } = record;
     const old = this.get(repository, tag);
     if (old !== undefined) this.drop(old);
     const ofRepository = this.#records.get(repository) ?? new Map<string, ImageRecord>();
     this.#records.set(repository, ofRepository.set(tag, record));
-    addTo(this.#byLayerKey, layerKey, record);
-    addTo(this.#byLayer, layer.digest, record);
+    for (const { digest } of layers) addTo(this.#byLayer, digest, record);
     for (const [digest, piece] of piecesOf(record)) {
       const key = pieceKey(repository, digest);
       this.#pieces.set(key, (this.#pieces.get(key) ?? new Map<ImageRecord, Piece>()).set(record, piece));
@@ -62,21 +59,14 @@ export class ImageCatalog {
   }
 
   drop(record: ImageRecord): void {
-    const { repository, tag, layerKey, layer, mountPoints } = record;
+    const { repository, tag, layers, mountPoints } = record;
     const ofRepository = this.#records.get(repository);
     if (ofRepository?.get(tag) !== record) return;
     ofRepository.delete(tag);
     if (ofRepository.size === 0) this.#records.delete(repository);
-    removeFrom(this.#byLayerKey, layerKey, record);
-    removeFrom(this.#byLayer, layer.digest, record);
+    for (const { digest } of layers) removeFrom(this.#byLayer, digest, record);
     for (const [digest] of piecesOf(record)) removeFrom(this.#pieces, pieceKey(repository, digest), record);
     if (mountPoints !== undefined) this.#keepDropped(pieceKey(repository, mountPoints.digest), mountPoints);
-  }
-
-  /** The layer that was made from the same. */
-  layerOf(layerKey: string): Layer | undefined {
-    const [record] = this.#byLayerKey.get(layerKey) ?? [];
-    return record?.layer;
   }
 
   /** The records of images with this layer. */
@@ -128,7 +118,7 @@ function* piecesOf(record: ImageRecord): Generator<readonly [Digest, Piece], voi
   yield [index.digest, "index"];
   for (const { digest } of manifests) yield [digest, "manifest"];
   for (const { digest } of configs) yield [digest, "config"];
-  yield [record.layer.digest, "layer"];
+  for (const { digest } of record.layers) yield [digest, "layer"];
   if (record.mountPoints !== undefined) yield [record.mountPoints.digest, "mount points"];
 }
 

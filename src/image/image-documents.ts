@@ -25,11 +25,10 @@ const architectures = ["amd64", "arm64"] as const;
 
 /** Makes the documents of a record: the same bytes for the same record, always. */
 export function imageDocuments(record: ImageRecord): ImageDocuments {
-  const { layer, mountPoints, user } = record;
-  const layers = [layer, ...(mountPoints === undefined ? [] : [mountPoints])];
+  const { layers, mountPoints, user } = record;
   const images = architectures.map((architecture) => ({
     architecture,
-    ...imageOf({ architecture, layers, text: record, ...(user !== undefined && { user }) }),
+    ...imageOf({ architecture, layers, mountPoints, text: record, ...(user !== undefined && { user }) }),
   }));
   return {
     index: imageIndex({
@@ -41,24 +40,28 @@ export function imageDocuments(record: ImageRecord): ImageDocuments {
 }
 
 /** A layer as an image's documents name it; one that is not compressed is tar, and its digest its diffID. */
-export interface ImageLayer extends Layer {
+export interface NamedLayer extends Layer {
   readonly mediaType?: LayerMediaType;
   readonly diffID?: Digest;
 }
 
-/** The documents of an image for one architecture, whose second layer, if it has one, are mount points. */
+/** The documents of an image for one architecture. */
 export function imageOf(options: {
   readonly architecture: string;
-  readonly layers: readonly ImageLayer[];
+  /** With content, the lowest first. */
+  readonly layers: readonly NamedLayer[];
+  /** The layer above them. */
+  readonly mountPoints?: NamedLayer | undefined;
   readonly text: ImageText;
   readonly user?: string;
 }): { readonly config: Document; readonly manifest: Document } {
-  const { architecture, layers, text, user } = options;
+  const { architecture, mountPoints, text, user } = options;
+  const layers = [...options.layers, ...(mountPoints === undefined ? [] : [mountPoints])];
   const config = imageConfig({
     architecture,
-    layers: layers.map(({ digest, diffID = digest }, number) => ({
-      digest: diffID,
-      createdBy: number === 0 ? text.createdBy : `${text.createdBy}, mount points`,
+    layers: layers.map((layer) => ({
+      digest: layer.diffID ?? layer.digest,
+      createdBy: layer === mountPoints ? `${text.createdBy}, mount points` : text.createdBy,
     })),
     labels: text.labels,
     ...(user !== undefined && { user }),

@@ -26,7 +26,7 @@ import { ImageQueue } from "./image-queue.ts";
 import type { Images, OpenBlob } from "./images.ts";
 import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
 import { LayerMaker } from "./layer-maker.ts";
-import { planLayer } from "./layer-plan.ts";
+import { planImage } from "./layer-plan.ts";
 import { mountPointsTar } from "./mount-points.ts";
 import { imagesBesideStoreImage, imagesOfRoot } from "./plan-images.ts";
 import { ReadAhead, type ReadAheadWork } from "./read-ahead.ts";
@@ -49,16 +49,16 @@ export interface ImageServerOptions {
   readonly now: () => number;
 }
 
-/** A layer can be gone again before its record is written, in a store that is too small for what is asked of it. */
+/** Layers can be gone again before their record is written, in a store that is too small for what is asked of it. */
 const maxAttempts = 3;
 
 /** How much of the blob store what is read ahead may have: the other half is for what was asked for. */
 const shareReadAhead = 0.5;
 
-/** What a tag answers with, and the layer that is asked for next. */
+/** What a tag answers with, and the layers that are asked for next. */
 interface MadeImage {
   readonly index: Document;
-  readonly layer: Digest;
+  readonly layers: readonly Digest[];
 }
 
 /** Makes images from store paths, and serves them from its store. */
@@ -98,7 +98,7 @@ export class ImageServer implements Images {
     this.#refusePushed(name, image);
     const answered = this.#readAhead?.asked(name);
     try {
-      const { index, layer } = await this.#queue.run(
+      const { index, layers } = await this.#queue.run(
         image,
         () => this.#track(this.#make(name)),
         (work) => {
@@ -107,7 +107,7 @@ export class ImageServer implements Images {
           return unlessAborted(answer, signal, () => toError(signal?.reason));
         },
       );
-      this.#store.lease(layer);
+      for (const layer of layers) this.#store.lease(layer);
       return index;
     } finally {
       answered?.();
@@ -152,6 +152,7 @@ export class ImageServer implements Images {
     this.#closing.abort(shuttingDown());
     await this.#pool.close();
     await Promise.allSettled(this.#running);
+    await this.#maker.whenIdle();
     await this.#store.close();
   }
 
@@ -192,25 +193,29 @@ export class ImageServer implements Images {
   }
 
   async #makeOnce(name: ImageName): Promise<MadeImage> {
-    const { catalog, budget } = this.#store;
-    const plan = await planLayer(this.#resolver, name, this.#closing.signal);
+    const store = this.#store;
+    const plan = await planImage(this.#resolver, name, this.#closing.signal);
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      const known = catalog.layerOf(plan.image.layerKey);
-      const layer = known ?? (await this.#maker.make(plan));
-      const hold = await this.#store.hold(layer.digest);
-      if (known === undefined) this.#store.endLease(layer.digest);
+      const made = await this.#maker.makeMissing(plan);
+      const layers = plan.layers.flatMap(({ key }) => store.useLayer(key) ?? []);
+      const digests = layers.map(({ digest }) => digest);
+      const hold = await store.hold(digests);
+      for (const digest of made) store.endLease(digest);
       if (hold === undefined) continue;
       try {
-        const record = { ...plan.image, layer };
-        if (await this.#store.useRecord(record))
-          return { index: imageDocuments(record).index, layer: layer.digest };
+        const record = { ...plan.image, layers };
+        if (layers.length === plan.layers.length && (await store.useRecord(record)))
+          return { index: imageDocuments(record).index, layers: digests };
       } finally {
         // All who wait have their leases by then.
         setImmediate(() => hold.release());
       }
     }
-    const bytes = plan.paths.reduce((total, { info }) => total + info.narSize, 0);
-    throw blobBudgetExhausted(formatBytes(bytes), formatBytes(budget.maxBytes));
+    const bytes = plan.layers.reduce(
+      (total, { paths }) => paths.reduce((sum, { info }) => sum + info.narSize, total),
+      0,
+    );
+    throw blobBudgetExhausted(formatBytes(bytes), formatBytes(store.budget.maxBytes));
   }
 
   #workAhead(): ReadAheadWork {

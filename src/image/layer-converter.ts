@@ -17,6 +17,7 @@ import type {
 } from "./compression-task.ts";
 import { fromErrorData } from "./conversion-task.ts";
 import { ConversionFailure } from "./conversions.ts";
+import { contentLayers } from "./content-layers.ts";
 import { compressionName, type LayerCompression } from "./layer-compression.ts";
 import { layerParts } from "./layer-parts.ts";
 import {
@@ -83,20 +84,20 @@ export class LayerConverter {
     return this.#layerOf(pathLayerKey(path), [path]);
   }
 
-  /** Plans the lower layer of a store image: all paths but those with volumes of their own. */
+  /** Plans the layers of a store image below its mount points: all paths but those with volumes of their own. */
   async planContent(
     closure: Closure,
     own: ReadonlySet<StorePath>,
     signal: AbortSignal,
-  ): Promise<PlannedLayer> {
+  ): Promise<readonly PlannedLayer[]> {
     const { content } = layersOf(closure, own);
     const paths = await mapBounded(content, locatedAtATime, async (info) =>
       this.#plan(info, baseName(info.storePath), signal),
     );
-    return this.#layerOf(storeLayerKey(paths), paths);
+    return contentLayers(paths).map((layer) => this.#layerOf(storeLayerKey(layer), layer));
   }
 
-  /** The upper layer of a store image: empty directories where volumes are mounted. */
+  /** The uppermost layer of a store image: empty directories where volumes are mounted. */
   async mountPoints(
     closure: Closure,
     own: ReadonlySet<StorePath>,

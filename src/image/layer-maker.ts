@@ -1,16 +1,17 @@
 import { performance } from "node:perf_hooks";
 
-import { sha256Digest } from "../oci/digest.ts";
-import { Flights } from "../resolver/flights.ts";
+import { blobBudgetExhausted, formatBytes } from "../errors.ts";
+import { type Digest, sha256Digest } from "../oci/digest.ts";
 import type { Resolver } from "../resolver/resolver.ts";
-import { Slots } from "../resolver/slots.ts";
+import { mapInSlots, Slots } from "../resolver/slots.ts";
 import { baseLayer } from "./base-image.ts";
-import type { BlobStore } from "./blob-store.ts";
-import type { ConversionPool } from "./conversions.ts";
+import type { BlobStore, MadeLayer } from "./blob-store.ts";
+import type { ConversionPool, LayerTarget } from "./conversions.ts";
 import type { ImagesLog, ImagesObserver } from "./images-observer.ts";
 import { layerParts } from "./layer-parts.ts";
-import type { LayerPlan } from "./layer-plan.ts";
+import type { ImagePlan, LayerPlan } from "./layer-plan.ts";
 import type { Layer } from "./layer-writer.ts";
+import { SharedReservation } from "./shared-reservation.ts";
 
 export interface LayerMakerOptions {
   readonly resolver: Resolver;
@@ -27,11 +28,16 @@ export interface LayerMakerOptions {
 /** Tar of small files is larger than their NAR: beyond its size, so much is set aside before the conversion starts. */
 const margin = { factor: 1.05, bytes: 64 * 1024, bytesForEachPath: 1024 } as const;
 
+interface TimedLayer extends MadeLayer {
+  /** That it took to make it. */
+  readonly seconds: number;
+}
+
 /** Makes layers into blobs of the store. */
 export class LayerMaker {
   readonly #options: LayerMakerOptions;
-  /** By layer key. */
-  readonly #layers = new Flights<Layer>();
+  /** Who makes it, by layer key. */
+  readonly #making = new Map<string, Promise<readonly MadeLayer[]>>();
   /** A conversion has its thread before bytes are set aside for it: one that waits for a thread holds none. */
   readonly #slots: Slots;
 
@@ -41,31 +47,25 @@ export class LayerMaker {
   }
 
   /**
-   * Makes a layer, or joins whoever makes it already.
+   * Makes the layers of an image that are not there, or joins whoever makes them already.
    *
+   * @returns those that it has made itself, on which it has leases.
    * @throws ConversionFailure, blobBudgetExhausted, diskFailed, and the errors of the resolver
    */
-  async make(plan: LayerPlan): Promise<Layer> {
-    return this.#layers.run(plan.image.layerKey, async () =>
-      this.#slots.run(async () => {
-        const started = performance.now();
-        const tell = (outcome: "ok" | "error", bytes: number): void => {
-          const seconds = (performance.now() - started) / 1000;
-          this.#options.observer.conversion({ kind: plan.kind, outcome, seconds, bytes });
-        };
-        try {
-          const layer =
-            plan.source === undefined ? await this.#makeBase() : await this.#convert(plan, plan.source);
-          tell("ok", layer.size);
-          const { repository, tag } = plan.image;
-          this.#options.log.debug({ repository, tag, ...layer }, "a layer was made");
-          return layer;
-        } catch (error) {
-          tell("error", 0);
-          throw error;
-        }
-      }),
-    );
+  async makeMissing(image: ImagePlan): Promise<readonly Digest[]> {
+    const { store } = this.#options;
+    const missing = image.layers.filter(({ key }) => store.useLayer(key) === undefined);
+    if (missing.length > 0) this.#expectToFit(image);
+    const others = new Set(missing.flatMap(({ key }) => this.#making.get(key) ?? []));
+    const own = missing.filter(({ key }) => !this.#making.has(key));
+    const made = own.length === 0 ? Promise.resolve([]) : this.#begin(image, own);
+    const [ownMade] = await Promise.all([made, ...others]);
+    return ownMade.map(({ digest }) => digest);
+  }
+
+  /** Waits until nothing is being made any more. */
+  async whenIdle(): Promise<void> {
+    while (this.#making.size > 0) await Promise.allSettled(this.#making.values());
   }
 
   /** Waits until a layer can be made without anybody else having to wait for it. */
@@ -73,39 +73,98 @@ export class LayerMaker {
     return this.#slots.whenFree();
   }
 
-  async #makeBase(): Promise<Layer> {
-    const { store, signal } = this.#options;
-    const bytes = baseLayer();
-    const layer = { digest: sha256Digest(bytes), size: bytes.length };
-    const reservation = await store.budget.reserve(bytes.length, signal);
+  #expectToFit({ layers }: ImagePlan): void {
+    const { maxBytes } = this.#options.store.budget;
+    const bytes = narBytes(layers);
+    if (bytes > maxBytes) throw blobBudgetExhausted(formatBytes(bytes), formatBytes(maxBytes));
+  }
+
+  #begin(image: ImagePlan, layers: readonly LayerPlan[]): Promise<readonly MadeLayer[]> {
+    const making = this.#slots
+      .run(async () => this.#make(image, layers))
+      .finally(() => layers.forEach(({ key }) => this.#making.delete(key)));
+    for (const { key } of layers) this.#making.set(key, making);
+    return making;
+  }
+
+  async #make(image: ImagePlan, layers: readonly LayerPlan[]): Promise<readonly MadeLayer[]> {
+    const { observer, log } = this.#options;
+    const { kind } = image;
+    const { repository, tag } = image.image;
+    const started = performance.now();
     try {
-      await store.publish(await store.writeTemporary(bytes), layer, reservation);
-      return layer;
-    } finally {
-      reservation.release();
+      const made = await this.#makeTogether(image, layers);
+      for (const { digest, size, seconds } of made) {
+        observer.conversion({ kind, outcome: "ok", seconds, bytes: size });
+        log.debug({ repository, tag, digest, size }, "a layer was made");
+      }
+      return made;
+    } catch (error) {
+      observer.conversion({ kind, outcome: "error", seconds: secondsSince(started), bytes: 0 });
+      throw error;
     }
   }
 
-  async #convert(plan: LayerPlan, source: string): Promise<Layer> {
-    const { store, pool, signal } = this.#options;
-    const parts = await layerParts(this.#options.resolver, source, plan.paths, signal);
-    const reservation = await store.budget.reserve(this.#bytesAtFirst(plan), signal);
-    const file = store.temporaryFile();
+  /**
+   * Makes layers, and publishes them together: until the last one is there, all are files for which bytes are set aside. So
+   * nobody who waits for bytes has any that another one waits for, and what fails leaves nothing behind.
+   */
+  async #makeTogether(image: ImagePlan, layers: readonly LayerPlan[]): Promise<readonly TimedLayer[]> {
+    const { store, workers, signal } = this.#options;
+    const reservation = await store.budget.reserve(this.#bytesAtFirst(layers), signal);
+    const shared = new SharedReservation(reservation);
+    const bytesOf = (layer: LayerPlan): number =>
+      layers.length === 1
+        ? reservation.bytes
+        : Math.floor((reservation.bytes * narBytes([layer])) / narBytes(layers));
+    const files: string[] = [];
     try {
-      const layer = await pool.run(file, parts, reservation);
-      await store.publish(file, layer, reservation);
-      return layer;
+      const made = await mapInSlots(
+        // The largest first, so that the threads end at about the same time.
+        layers.toSorted((a, b) => narBytes([b]) - narBytes([a])),
+        { slots: this.#slots, others: workers - 1 },
+        async (layer, until): Promise<TimedLayer> => {
+          const file = store.temporaryFile();
+          files.push(file);
+          const started = performance.now();
+          const target = { file, reservation: shared.part(bytesOf(layer)), signal: until };
+          const { digest, size } = await this.#write(image, layer, target);
+          return { temporary: file, key: layer.key, digest, size, seconds: secondsSince(started) };
+        },
+      );
+      await store.publish(made, reservation);
+      return made;
     } finally {
       // What was published is neither there any more nor set aside.
-      await store.removeTemporary(file);
+      for (const file of files) await store.removeTemporary(file);
       reservation.release();
     }
   }
 
-  #bytesAtFirst({ paths }: LayerPlan): number {
-    const bytes = paths.reduce((total, { info }) => total + info.narSize, 0);
-    const likely = Math.ceil(bytes * margin.factor) + margin.bytes + paths.length * margin.bytesForEachPath;
+  async #write({ source }: ImagePlan, { paths }: LayerPlan, target: LayerTarget): Promise<Layer> {
+    const { store, resolver, pool, signal } = this.#options;
+    if (source === undefined) {
+      const bytes = baseLayer();
+      await store.writeTemporary(target.file, bytes);
+      return { digest: sha256Digest(bytes), size: bytes.length };
+    }
+    return pool.run(target, await layerParts(resolver, source, paths, signal));
+  }
+
+  #bytesAtFirst(layers: readonly LayerPlan[]): number {
+    const bytes = narBytes(layers);
+    const paths = layers.reduce((total, layer) => total + layer.paths.length, 0);
+    const likely =
+      Math.ceil(bytes * margin.factor) + layers.length * margin.bytes + paths * margin.bytesForEachPath;
     // The margin alone is no reason to refuse it.
     return Math.max(bytes, Math.min(likely, this.#options.store.budget.maxBytes));
   }
+}
+
+function secondsSince(started: number): number {
+  return (performance.now() - started) / 1000;
+}
+
+function narBytes(layers: readonly LayerPlan[]): number {
+  return layers.reduce((all, { paths }) => paths.reduce((total, { info }) => total + info.narSize, all), 0);
 }

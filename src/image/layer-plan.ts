@@ -17,15 +17,24 @@ import type { NarLocation } from "../resolver/nar-location.ts";
 import type { Resolver } from "../resolver/resolver.ts";
 import { mapBounded } from "../resolver/slots.ts";
 import { baseUser } from "./base-image.ts";
+import { contentLayers } from "./content-layers.ts";
 import type { ImageRecord } from "./image-record.ts";
 import { mountPoints } from "./mount-points.ts";
 
-/** An image before its layer is there, and what that is made of. */
-export interface LayerPlan {
+/** An image before its layers are there, and what those are made of. */
+export interface ImagePlan {
   readonly kind: ImageName["kind"];
   /** Where the paths come from; none for the base image, which has none. */
   readonly source?: string;
-  readonly image: Omit<ImageRecord, "layer">;
+  readonly image: Omit<ImageRecord, "layers">;
+  /** The lowest first. */
+  readonly layers: readonly LayerPlan[];
+}
+
+/** A layer before it is there. */
+export interface LayerPlan {
+  /** What its bytes are made from: whatever has the same key has the same bytes. */
+  readonly key: string;
   /** In the layer's order; none for the base image. */
   readonly paths: readonly PlannedPath[];
 }
@@ -50,11 +59,11 @@ const labelPrefix = "org.nix-closure";
  *
  * @throws closureCheckMismatch, and the resolver's errors
  */
-export async function planLayer(
+export async function planImage(
   resolver: Resolver,
   name: ImageName,
   signal: AbortSignal,
-): Promise<LayerPlan> {
+): Promise<ImagePlan> {
   switch (name.kind) {
     case "path":
       return planPath(resolver, name, signal);
@@ -83,7 +92,7 @@ export async function locate(
   );
 }
 
-async function planPath(resolver: Resolver, name: PathImageName, signal: AbortSignal): Promise<LayerPlan> {
+async function planPath(resolver: Resolver, name: PathImageName, signal: AbortSignal): Promise<ImagePlan> {
   const info = await resolver.lookup(name.source, name.hash, signal);
   const path = await planOne(resolver, name.source, info, "", signal);
   return {
@@ -91,14 +100,13 @@ async function planPath(resolver: Resolver, name: PathImageName, signal: AbortSi
     source: name.source,
     image: {
       ...formatImageName({ ...name, version: conversionVersion }),
-      layerKey: pathLayerKey(path),
       ...pathImageText(info.storePath),
     },
-    paths: [path],
+    layers: [{ key: pathLayerKey(path), paths: [path] }],
   };
 }
 
-async function planStore(resolver: Resolver, name: StoreImageName, signal: AbortSignal): Promise<LayerPlan> {
+async function planStore(resolver: Resolver, name: StoreImageName, signal: AbortSignal): Promise<ImagePlan> {
   const { source, roots, decision } = name;
   const closure = await resolver.resolveHashes(source, roots, signal);
   const check = closureCheck(name.version, closure, decision);
@@ -117,26 +125,24 @@ async function planStore(resolver: Resolver, name: StoreImageName, signal: Abort
     source,
     image: {
       ...formatImageName({ ...name, version: conversionVersion, check: today }),
-      layerKey: storeLayerKey(paths),
       ...(mounted.length > 0 && { mountPoints: mountPoints(mounted) }),
       ...storeImageText(closure.roots, decision),
     },
-    paths,
+    layers: contentLayers(paths).map((layer) => ({ key: storeLayerKey(layer), paths: layer })),
   };
 }
 
-function planBase(name: BaseImageName): LayerPlan {
+function planBase(name: BaseImageName): ImagePlan {
   const version = String(conversionVersion);
   return {
     kind: "base",
     image: {
       ...formatImageName({ ...name, version: conversionVersion }),
-      layerKey: `base ${version}`,
       labels: { [`${labelPrefix}.base`]: version },
       createdBy: createdBy("base image"),
       user: baseUser,
     },
-    paths: [],
+    layers: [{ key: `base ${version}`, paths: [] }],
   };
 }
 
@@ -179,7 +185,7 @@ export function storeImageText(roots: readonly StorePath[], decision: string | u
   };
 }
 
-/** What the two layers of a store image hold: the content of paths, and base names of mount points; in their order. */
+/** What a store image holds: the content of paths, and base names of mount points; in their order. */
 export function layersOf(
   closure: Closure,
   own: ReadonlySet<StorePath>,
@@ -222,7 +228,7 @@ export function pathLayerKey({ info, contentAddresses }: PlannedPath): string {
   return ["path", conversionVersion, info.narHash, ...contentAddresses].join(" ");
 }
 
-/** Of the content alone: images that differ in their roots and mount points share the layer. */
+/** Of the layer's content alone: images that differ in other paths, their roots and mount points share it. */
 export function storeLayerKey(paths: readonly PlannedPath[]): string {
   const hash = createHash("sha256").update(`${conversionVersion}\n`);
   for (const { info, name, contentAddresses } of paths) {

@@ -64,8 +64,7 @@ export class StoreDirectory {
   }
 
   /** Makes a temporary file with these bytes and times, which the disk has when it returns. */
-  async writeTemporary(bytes: Uint8Array, time = new Date()): Promise<string> {
-    const file = this.temporaryFile();
+  async writeTemporary(file: string, bytes: Uint8Array, time = new Date()): Promise<void> {
     try {
       await attempt("write a file", async () => {
         await using handle = await open(file, "wx");
@@ -77,7 +76,6 @@ export class StoreDirectory {
       await this.removeTemporary(file);
       throw error;
     }
-    return file;
   }
 
   /** Removes a temporary file if it is there. One that cannot be removed stays until the next start. */
@@ -124,7 +122,8 @@ export class StoreDirectory {
 
   /** Writes a record, in place of the one of its image. */
   async writeRecord(record: ImageRecord, lastUse: Date): Promise<void> {
-    const temporary = await this.writeTemporary(encodeRecord(record), lastUse);
+    const temporary = this.temporaryFile();
+    await this.writeTemporary(temporary, encodeRecord(record), lastUse);
     try {
       await attempt("write a record", () => replaceEntry(temporary, this.#recordFile(record), this.#images));
     } catch (error) {

@@ -3,7 +3,7 @@ import type { StoreDirectory, StoredRecord } from "./store-directory.ts";
 
 /** What a directory holds, and what had to go. */
 export interface Repaired {
-  /** Each has its blob, of the right size; the longest unused first. */
+  /** Each has its blobs, of the right sizes; the longest unused first. */
   readonly records: readonly ImageRecord[];
   /** Of the image that was used last, in milliseconds since the epoch; 0 without any. */
   readonly lastUse: number;
@@ -12,7 +12,7 @@ export interface Repaired {
 }
 
 /**
- * Repairs what an earlier process may have left: removes temporary files, records that cannot be read or have no blob
+ * Repairs what an earlier process may have left: removes temporary files, records that cannot be read or lack a blob
  * of the right size, and blobs without a record. No blob is read: that is done before it is served.
  *
  * @throws diskFailed
@@ -25,12 +25,11 @@ export async function repairDirectory(files: StoreDirectory): Promise<Repaired> 
 
   const kept: StoredRecord[] = [];
   for (const each of stored.toSorted((a, b) => a.lastUse - b.lastUse)) {
-    const { layer } = each.record;
-    if (sizes.get(layer.digest) === layer.size) kept.push(each);
+    if (each.record.layers.every(({ digest, size }) => sizes.get(digest) === size)) kept.push(each);
     else await files.removeRecord(each.record);
   }
   const records = kept.map(({ record }) => record);
-  const wanted = new Set(records.map(({ layer }) => layer.digest));
+  const wanted = new Set(records.flatMap(({ layers }) => layers.map(({ digest }) => digest)));
   for (const { digest } of blobs) if (!wanted.has(digest)) await files.removeBlob(digest);
   return {
     records,

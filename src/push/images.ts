@@ -35,8 +35,8 @@ export interface ImageSurroundings {
 interface PlannedLayers {
   /** Of the path images: of all directories. */
   readonly paths: readonly (readonly [StorePath, PlannedLayer])[];
-  /** Of the store images, in their order. */
-  readonly storeImages: readonly PlannedLayer[];
+  /** Of the store images, in their order; of each the lowest first. */
+  readonly storeImages: readonly (readonly PlannedLayer[])[];
 }
 
 /** Paths of which is found out what their layer is made of, at a time. */
@@ -64,8 +64,9 @@ export async function ensureImages(wanted: WantedClosure, around: ImageSurroundi
   const storeImages = await mapBounded(
     [...planned.storeImages.entries()],
     imagesAtATime,
-    async ([at, layer]) => {
-      return ensureStoreImage(wanted, wanted.storeImages[at] ?? new Set(), layerOf(layer), system, around);
+    async ([at, layers]) => {
+      const own = wanted.storeImages[at] ?? new Set();
+      return ensureStoreImage(wanted, own, layers.map(layerOf), system, around);
     },
   );
   const paths = await mapBounded(planned.paths, imagesAtATime, async ([path, layer]) => {
@@ -93,7 +94,7 @@ async function ensureLayers(
   { paths, storeImages }: PlannedLayers,
   layers: Layers,
 ): Promise<ReadonlyMap<string, KnownLayer>> {
-  const all = [...storeImages, ...paths.map(([, layer]) => layer)];
+  const all = [...storeImages.flat(), ...paths.map(([, layer]) => layer)];
   const byKey = new Map(all.map((layer) => [layer.key, layer]));
   const ordered = [...byKey.values()].toSorted((a, b) => b.narSize - a.narSize);
   layers.expect(ordered);
@@ -104,7 +105,7 @@ async function ensureLayers(
 async function ensureStoreImage(
   { closure, types }: WantedClosure,
   own: ReadonlySet<StorePath>,
-  content: KnownLayer,
+  content: readonly KnownLayer[],
   system: System,
   { converter, blobs }: ImageSurroundings,
 ): Promise<Document> {

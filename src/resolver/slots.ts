@@ -60,3 +60,47 @@ export async function mapBounded<Item, Result>(
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
   return results;
 }
+
+/**
+ * Applies an asynchronous function to all items, in the slot that the caller has and in so many others at most. There each
+ * item waits for its turn like any other work, behind what came before it.
+ *
+ * @param apply is told by the signal that another item has failed, and that its result is of no use any more.
+ * @throws the first failure, when all that was begun has ended
+ */
+export async function mapInSlots<Item, Result>(
+  items: readonly Item[],
+  { slots, others }: { readonly slots: Slots; readonly others: number },
+  apply: (item: Item, signal: AbortSignal) => Promise<Result>,
+): Promise<Result[]> {
+  const failure = new AbortController();
+  const waiting = [...items.entries()];
+  const begun: Promise<void>[] = [];
+  const results: Result[] = [];
+  const begin = async (index: number, item: Item): Promise<void> => {
+    try {
+      results[index] = await apply(item, failure.signal);
+    } catch (error) {
+      waiting.length = 0;
+      failure.abort(error);
+    }
+  };
+  const next = async (): Promise<void> => {
+    const [index, item] = waiting.shift() ?? [];
+    if (index === undefined) return;
+    const work = begin(index, item as Item);
+    begun.push(work);
+    await work;
+  };
+  const help = async (): Promise<void> =>
+    slots.run(async () => {
+      await next();
+      // Before this slot is free, so that nobody takes it who waits until nobody waits.
+      if (waiting.length > 0) void help();
+    });
+  for (let helpers = Math.min(others, items.length - 1); helpers > 0; helpers--) void help();
+  while (waiting.length > 0) await next();
+  await Promise.all(begun);
+  failure.signal.throwIfAborted();
+  return results;
+}

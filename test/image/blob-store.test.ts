@@ -13,8 +13,10 @@ import {
   bytesOf,
   checkBlobs,
   filesIn,
+  lowestOf,
   namesIn,
   openStore,
+  publishLayers,
   readAll,
   readLayer,
   RecordingObserver,
@@ -23,8 +25,8 @@ import {
 
 const never = new AbortController().signal;
 
-const blobFile = (directory: string, { layer }: ImageRecord): string =>
-  join(directory, "blobs", "sha256", digestHex(layer.digest));
+const blobFile = (directory: string, record: ImageRecord): string =>
+  join(directory, "blobs", "sha256", digestHex(lowestOf(record).digest));
 const recordFile = (directory: string, record: ImageRecord): string =>
   join(directory, "images", `${recordId(record)}.json`);
 
@@ -53,8 +55,8 @@ describe("eviction", () => {
   it("leaves what is being read, and what is held", async () => {
     const store = await openStore(await temporaryDirectory(), { maxBytes: 100 });
     const [a, b] = await addAll(store, ["a", "b", "c"], 30);
-    const blob = await store.open(a!.layer.digest, mediaTypes.layerTar);
-    const hold = await store.hold(b!.layer.digest);
+    const blob = await store.open(lowestOf(a!).digest, mediaTypes.layerTar);
+    const hold = await store.hold([lowestOf(b!).digest]);
     await addImage(store, "d", 40);
     expect(namesIn(store, ["a", "b", "c", "d"])).toEqual(["a", "b", "d"]);
     expect(await readAll(blob!)).toEqual(bytesOf("a", 30));
@@ -72,12 +74,110 @@ describe("eviction", () => {
     const directory = await temporaryDirectory();
     const store = await openStore(directory, { maxBytes: 100 });
     const a = await addImage(store, "a", 60);
-    await store.useRecord(recordOf("a", a.layer, "other/path/a"));
+    await store.useRecord(recordOf("a", lowestOf(a), "other/path/a"));
     expect((await filesIn(directory)).length).toBe(3);
     await addImage(store, "b", 60);
-    expect(store.catalog.withLayer(a.layer.digest)).toEqual([]);
+    expect(store.catalog.withLayer(lowestOf(a).digest)).toEqual([]);
     expect(await filesIn(directory)).toHaveLength(2);
-    expect(await store.useRecord(recordOf("a", a.layer, "third/path/a"))).toBe(false);
+    expect(await store.useRecord(recordOf("a", lowestOf(a), "third/path/a"))).toBe(false);
+  });
+});
+
+describe("an image of several layers", () => {
+  const expectGone = async (store: BlobStore, name: string): Promise<void> => {
+    await until(() => namesIn(store, [name]).length === 0);
+  };
+
+  it("gives way layer by layer, and those that are left are found by what they are made from", async () => {
+    const directory = await temporaryDirectory();
+    const observer = new RecordingObserver();
+    const store = await openStore(directory, { maxBytes: 100, observer });
+    const a = await addImage(store, "a", 30, ["x", "y"]);
+    await addImage(store, "b", 50);
+    expect(namesIn(store, ["a", "b"])).toEqual(["b"]);
+    expect(observer.evicted).toEqual([30]);
+    expect(a.layers.map(({ key }) => store.useLayer(key))).toEqual([undefined, a.layers[1]]);
+    expect(await store.useRecord(a)).toBe(false);
+    expect(await store.hold(a.layers.map(({ digest }) => digest))).toBeUndefined();
+    // Nothing has stayed held.
+    await addImage(store, "c", 100);
+    expect(await filesIn(directory)).toHaveLength(2);
+  });
+
+  it("stays whole while a client reads one of its layers, or has to come for one yet", async () => {
+    const store = await openStore(await temporaryDirectory(), { maxBytes: 100 });
+    const a = await addImage(store, "a", 30, ["x", "y"]);
+    await addImage(store, "b", 30);
+    const [x, y] = a.layers.map(({ digest }) => digest);
+    store.lease(y!);
+    expect(store.bytesInUse).toBe(60);
+    await addImage(store, "c", 30);
+    expect(namesIn(store, ["a", "b", "c"])).toEqual(["a", "c"]);
+    const blob = await store.open(x!, mediaTypes.layerTar);
+    store.endLease(y!);
+    await addImage(store, "d", 30);
+    expect(namesIn(store, ["a", "b", "c", "d"])).toEqual(["a", "d"]);
+    await blob!.close();
+    await addImage(store, "e", 60);
+    await expectGone(store, "a");
+  });
+
+  it("is used with all of its layers, also after a restart", async () => {
+    const directory = await temporaryDirectory();
+    const now = tickingClock();
+    const first = await openStore(directory, { maxBytes: 100, now });
+    const a = await addImage(first, "a", 20, ["x", "y"]);
+    await addImage(first, "b", 40);
+    await first.touch(a);
+    await first.close();
+    const second = await openStore(directory, { maxBytes: 100, now });
+    expect(a.layers.map(({ key }) => second.useLayer(key))).toEqual(a.layers);
+    await addImage(second, "c", 40);
+    expect(namesIn(second, ["a", "b", "c"])).toEqual(["a", "c"]);
+  });
+
+  it("that shares a layer with another one leaves it to that", async () => {
+    const directory = await temporaryDirectory();
+    const store = await openStore(directory, { maxBytes: 150 });
+    await addImage(store, "a", 30, ["x", "y"]);
+    const b = await addImage(store, "b", 30, ["y", "z"]);
+    expect(store.budget.usedBytes).toBe(90);
+    await addImage(store, "c", 70);
+    expect(namesIn(store, ["a", "b", "c"])).toEqual(["b", "c"]);
+    expect(b.layers.map(({ key }) => store.useLayer(key))).toEqual(b.layers);
+    await store.close();
+    const second = await openStore(directory);
+    expect(namesIn(second, ["a", "b", "c"])).toEqual(["b", "c"]);
+  });
+
+  it("without one of its blobs is gone after a restart, and the other blobs with it", async () => {
+    const directory = await temporaryDirectory();
+    const first = await openStore(directory);
+    const a = await addImage(first, "a", 30, ["x", "y"]);
+    await addImage(first, "b", 30);
+    await first.close();
+    await unlink(join(directory, "blobs", "sha256", digestHex(a.layers[1]!.digest)));
+    const second = await openStore(directory);
+    expect(namesIn(second, ["a", "b"])).toEqual(["b"]);
+    expect(await filesIn(directory)).toHaveLength(2);
+  });
+
+  it("that cannot be published in full is not published at all", async () => {
+    const directory = await temporaryDirectory();
+    const store = await openStore(directory);
+    const [x, y] = [bytesOf("x", 30), bytesOf("y", 30)];
+    const reservation = await store.budget.reserve(60, never);
+    const temporary = store.temporaryFile();
+    await store.writeTemporary(temporary, x);
+    const made = [
+      { key: "x", digest: sha256Digest(x), size: 30, temporary },
+      { key: "y", digest: sha256Digest(y), size: 30, temporary: store.temporaryFile() },
+    ];
+    expect((await failureOf(store.publish(made, reservation))).code).toBe("DISK_FAILED");
+    reservation.release();
+    expect(store.budget.usedBytes).toBe(0);
+    expect(await filesIn(directory)).toEqual([]);
+    expect(store.useLayer("x")).toBeUndefined();
   });
 });
 
@@ -121,7 +221,7 @@ describe("after a restart", () => {
     const directory = await temporaryDirectory();
     const first = await openStore(directory);
     const a = await addImage(first, "a", 30);
-    await first.writeTemporary(bytesOf("x", 1000));
+    await first.writeTemporary(first.temporaryFile(), bytesOf("x", 1000));
     await first.close();
     const orphan = bytesOf("orphan", 40);
     await writeFile(join(directory, "blobs", "sha256", digestHex(sha256Digest(orphan))), orphan);
@@ -130,7 +230,7 @@ describe("after a restart", () => {
     expect(await filesIn(directory)).toEqual(
       [
         "blobs/sha256/README",
-        `blobs/sha256/${digestHex(a.layer.digest)}`,
+        `blobs/sha256/${digestHex(lowestOf(a).digest)}`,
         `images/${recordId(a)}.json`,
       ].toSorted(),
     );
@@ -156,8 +256,10 @@ describe("after a restart", () => {
     ["no JSON", () => "\0\0\0\0"],
     ["a list", () => "[]"],
     ["null", () => "null"],
-    ["of another version", (text) => text.replace('"version":1', '"version":3')],
-    ["of the version with mount points, and has none", (text) => text.replace('"version":1', '"version":2')],
+    ["of an older version", (text) => text.replace('"version":3', '"version":2')],
+    ["of a newer version", (text) => text.replace('"version":3', '"version":4')],
+    ["without layers", (text) => text.replace(/"layers":\[.*?\]/, '"layers":[]')],
+    ["with a layer without a key", (text) => text.replace('"key"', '"kye"')],
     ["with a digest that is none", (text) => text.replace("sha256:", "sha256:../")],
     ["with a size that is none", (text) => text.replace('"size":30', '"size":-1')],
     ["with a label that is no text", (text) => text.replace('"name":"a"', '"name":{}')],
@@ -204,7 +306,7 @@ describe("a damaged blob", () => {
     await damage(blobFile(directory, a));
     const second = await openStore(directory);
     expect(await readLayer(second, a)).toBeUndefined();
-    expect(await second.hold(a.layer.digest)).toBeUndefined();
+    expect(await second.hold([lowestOf(a).digest])).toBeUndefined();
     expect(namesIn(second, ["a"])).toEqual([]);
     expect(await filesIn(directory)).toEqual([]);
     expect(second.budget.usedBytes).toBe(0);
@@ -236,7 +338,7 @@ describe("a damaged blob", () => {
     const directory = await temporaryDirectory();
     const store = await openStore(directory);
     const a = await addImage(store, "a", 1_000_000);
-    const blob = await store.open(a.layer.digest, mediaTypes.layerTar);
+    const blob = await store.open(lowestOf(a).digest, mediaTypes.layerTar);
     await flip(blobFile(directory, a), 500_000);
     let received = 0;
     const read = (async () => {
@@ -255,7 +357,7 @@ describe("a damaged blob", () => {
     const directory = await temporaryDirectory();
     const store = await openStore(directory);
     const a = await addImage(store, "a", 1_000_000);
-    const blob = await store.open(a.layer.digest, mediaTypes.layerTar);
+    const blob = await store.open(lowestOf(a).digest, mediaTypes.layerTar);
     await truncate(blobFile(directory, a), 100);
     expect((await failureOf(readAll(blob!, { start: 0, end: 999_998 }))).code).toBe("DISK_FAILED");
     await blob!.close();
@@ -276,7 +378,7 @@ describe("reading", () => {
     const store = await openStore(await temporaryDirectory());
     const a = await addImage(store, "a", 600_000);
     const all = bytesOf("a", 600_000);
-    const blob = await store.open(a.layer.digest, mediaTypes.layerTar);
+    const blob = await store.open(lowestOf(a).digest, mediaTypes.layerTar);
     expect(blob).toMatchObject({ size: 600_000, mediaType: mediaTypes.layerTar });
     for (const [start, end] of [
       [0, 0],
@@ -295,7 +397,7 @@ describe("reading", () => {
   it("of a closed blob fails", async () => {
     const store = await openStore(await temporaryDirectory());
     const a = await addImage(store, "a", 1000);
-    const blob = await store.open(a.layer.digest, mediaTypes.layerTar);
+    const blob = await store.open(lowestOf(a).digest, mediaTypes.layerTar);
     await blob!.close();
     expect((await failureOf(readAll(blob!))).code).toBe("DISK_FAILED");
   });
@@ -305,17 +407,11 @@ it("two layers with the same bytes are one blob, also when they come at once", a
   const directory = await temporaryDirectory();
   const observer = new RecordingObserver();
   const store = await openStore(directory, { observer });
-  const bytes = bytesOf("same", 1000);
-  const layer = { digest: sha256Digest(bytes), size: 1000 };
-  await Promise.all(
-    ["x", "y", "z"].map(async () => {
-      const reservation = await store.budget.reserve(2000, never);
-      await store.publish(await store.writeTemporary(bytes), layer, reservation);
-    }),
-  );
+  const published = await Promise.all(["x", "y", "z"].map(async () => publishLayers(store, ["same"], 1000)));
+  const [layer] = published[0]!;
   expect(observer.size).toEqual({ bytes: 1000, blobs: 1 });
   expect(store.budget.usedBytes).toBe(1000);
-  expect(await filesIn(directory)).toEqual([`blobs/sha256/${digestHex(layer.digest)}`]);
+  expect(await filesIn(directory)).toEqual([`blobs/sha256/${digestHex(layer!.digest)}`]);
 });
 
 it("a second store in the same directory is refused, and can follow the first", async () => {

@@ -33,7 +33,9 @@ class Phases extends Map<string, number> {
 }
 
 const layersOf = ({ records }: StoreFiles): ReadonlySet<string> =>
-  new Set([...records.values()].map(({ layer }) => layer.digest.slice("sha256:".length)));
+  new Set(
+    [...records.values()].flatMap(({ layers }) => layers.map(({ digest }) => digest.slice("sha256:".length))),
+  );
 
 it("a process that is killed in a conversion leaves nothing wrong", { timeout }, async () => {
   const bytes = 3_000_000;

@@ -19,6 +19,15 @@ const inRepository = (tag: string, of = layer): ImageRecord => ({
   user: "65532",
 });
 
+/** An image of two layers. */
+const ofSeveral = (tag: string): ImageRecord => ({
+  ...inRepository(tag),
+  layers: [
+    { key: "one", ...layer },
+    { key: "two", ...other },
+  ],
+});
+
 it("knows an image by everything that it is asked for by, in its own repository alone", () => {
   const catalog = new ImageCatalog();
   const record = inRepository("1-n");
@@ -26,7 +35,6 @@ it("knows an image by everything that it is asked for by, in its own repository 
   const { index, manifests, configs } = imageDocuments(record);
   const { repository } = record;
   expect(catalog.get(repository, "1-n")).toBe(record);
-  expect(catalog.layerOf(record.layerKey)).toEqual(layer);
   expect(catalog.document(repository, index.digest, "index")).toEqual(index);
   expect(catalog.document(repository, manifests[1]!.digest, "manifest")).toEqual(manifests[1]);
   expect(catalog.document(repository, configs[0]!.digest, "config")).toEqual(configs[0]);
@@ -48,11 +56,24 @@ it("keeps a layer that two tags of a repository have until both are gone", () =>
   catalog.drop(a);
   catalog.drop(a);
   expect(catalog.imageWithLayer(a.repository, layer.digest)).toBe(b);
-  expect(catalog.layerOf(a.layerKey)).toBeUndefined();
   catalog.drop(b);
   expect(catalog.imageWithLayer(a.repository, layer.digest)).toBeUndefined();
   expect(catalog.withLayer(layer.digest)).toEqual([]);
   expect(catalog.tags(a.repository)).toEqual([]);
+});
+
+it("knows an image by each of its layers, until it is dropped", () => {
+  const catalog = new ImageCatalog();
+  const [both, one] = [ofSeveral("1-b"), inRepository("1-a")];
+  catalog.put(both);
+  catalog.put(one);
+  expect(catalog.withLayer(layer.digest)).toEqual([both, one]);
+  expect(catalog.withLayer(other.digest)).toEqual([both]);
+  expect(catalog.imageWithLayer(both.repository, other.digest)).toBe(both);
+  catalog.drop(both);
+  expect(catalog.withLayer(layer.digest)).toEqual([one]);
+  expect(catalog.withLayer(other.digest)).toEqual([]);
+  expect(catalog.imageWithLayer(both.repository, other.digest)).toBeUndefined();
 });
 
 it("forgets the old image of a tag that has another one now", () => {
@@ -100,10 +121,10 @@ describe("mount points", () => {
     expect(catalog.mountPoints("main/closure/y", records[100]!.mountPoints!.digest)).toBeUndefined();
   });
 
-  it("are a second layer of the documents, above the other", () => {
-    const record = mounted("1-a");
+  it("are a layer of the documents above all others", () => {
+    const record = { ...mounted("1-a"), layers: ofSeveral("1-a").layers };
     const [manifest] = imageDocuments(record).manifests.map((document) => parse(document));
-    const layers = [layer, record.mountPoints!].map(({ digest, size }) => ({
+    const layers = [layer, other, record.mountPoints!].map(({ digest, size }) => ({
       mediaType: mediaTypes.layerTar,
       digest,
       size,
@@ -111,33 +132,32 @@ describe("mount points", () => {
     expect(manifest!["layers"]).toEqual(layers);
     for (const config of imageDocuments(record).configs)
       expect(parse(config)).toMatchObject({
-        rootfs: { diff_ids: [layer.digest, record.mountPoints!.digest] },
-        history: [{ created_by: "test" }, { created_by: "test, mount points" }],
+        rootfs: { diff_ids: [layer.digest, other.digest, record.mountPoints!.digest] },
+        history: [{ created_by: "test" }, { created_by: "test" }, { created_by: "test, mount points" }],
       });
   });
 });
 
 describe("a record", () => {
   const mounted = { ...inRepository("1-a"), mountPoints: mountPoints([baseName(pathOf("a"))]) };
+  const layered = ofSeveral("1-a");
 
-  it.each([inRepository("1-a"), recordOf("ä\n\u0000", layer), mounted])(
+  it.each([inRepository("1-a"), recordOf("ä\n\u0000", layer), mounted, layered])(
     "is read back as it was written: %#",
     (record) => {
       expect(decodeRecord(encodeRecord(record))).toEqual(record);
     },
   );
 
-  it("without mount points has the version that all had before there were any", () => {
-    expect(parse({ bytes: encodeRecord(inRepository("1-a")) })).toMatchObject({ version: 1 });
-    expect(parse({ bytes: encodeRecord(inRepository("1-a")) })).not.toHaveProperty("mountPoints");
-    expect(parse({ bytes: encodeRecord(mounted) })).toMatchObject({
-      version: 2,
-      mountPoints: [baseName(pathOf("a"))],
-    });
+  it("of the versions before there were several layers is not read", () => {
+    const { layers: _, ...rest } = parse({ bytes: encodeRecord(inRepository("1-a")) });
+    const old = { ...rest, layerKey: "key 1-a", layer };
+    expect(decodeRecord(Buffer.from(JSON.stringify({ ...old, version: 1 })))).toBeUndefined();
+    const mountPoints = [baseName(pathOf("a"))];
+    expect(decodeRecord(Buffer.from(JSON.stringify({ ...old, version: 2, mountPoints })))).toBeUndefined();
   });
 
   it.each<[string, object]>([
-    ["of the first version", { version: 1 }],
     ["that lead out of the layer", { mountPoints: ["../../etc"] }],
     ["that are no names of store paths", { mountPoints: ["x"] }],
     ["that are no texts", { mountPoints: [7] }],

@@ -3,7 +3,7 @@ import { expect, it, onTestFinished, vi } from "vitest";
 import { Leases } from "../../src/image/leases.ts";
 import { mediaTypes } from "../../src/oci/documents.ts";
 import { temporaryDirectory, until } from "../resolver/fixture.ts";
-import { addImage, namesIn, openStore, readAll, readLayer } from "./store-fixture.ts";
+import { addImage, lowestOf, namesIn, openStore, readAll, readLayer } from "./store-fixture.ts";
 
 const never = new AbortController().signal;
 
@@ -42,13 +42,13 @@ it("end by themselves, and more clients do not make them longer", () => {
 it("of a store are in the way of an eviction until the blob was read to its end", async () => {
   const store = await openStore(await temporaryDirectory(), { maxBytes: 100 });
   const a = await addImage(store, "a", 60);
-  store.lease(a.layer.digest);
+  store.lease(lowestOf(a).digest);
   let isGranted = false;
   const waiting = store.budget.reserve(60, never).then((reservation) => {
     isGranted = true;
     return reservation;
   });
-  const part = await store.open(a.layer.digest, mediaTypes.layerTar);
+  const part = await store.open(lowestOf(a).digest, mediaTypes.layerTar);
   await readAll(part!, { start: 0, end: 10 });
   await part!.close();
   const turns = Promise.withResolvers<void>();

@@ -4,8 +4,8 @@ import { join } from "node:path";
 
 import { onTestFinished } from "vitest";
 
-import { BlobStore } from "../../src/image/blob-store.ts";
-import type { ImageRecord } from "../../src/image/image-record.ts";
+import { BlobStore, type MadeLayer } from "../../src/image/blob-store.ts";
+import type { ImageLayer, ImageRecord } from "../../src/image/image-record.ts";
 import { silentImagesLog } from "../../src/image/images-observer.ts";
 import type { OpenBlob } from "../../src/image/images.ts";
 import type { ImagesObserver } from "../../src/image/images-observer.ts";
@@ -65,28 +65,52 @@ export function bytesOf(name: string, size: number): Buffer {
   return Buffer.concat(Array.from({ length: Math.ceil(size / 32) }, () => seed)).subarray(0, size);
 }
 
-/** The record of an image whose layer is these bytes. */
+/** The record of an image with this layer alone. */
 export function recordOf(name: string, layer: Layer, repository = `main/path/${name}`): ImageRecord {
   return {
     repository,
     tag: "1",
-    layerKey: `key ${name}`,
-    layer,
+    layers: [{ key: `key ${name}`, digest: layer.digest, size: layer.size }],
     labels: { name },
     createdBy: "test",
   };
 }
 
-/** Puts a blob of so many bytes, with a record, into a store. */
-export async function addImage(store: BlobStore, name: string, size: number): Promise<ImageRecord> {
-  const bytes = bytesOf(name, size);
-  const layer = { digest: sha256Digest(bytes), size };
-  const reservation = await store.budget.reserve(size, never);
-  await store.publish(await store.writeTemporary(bytes), layer, reservation);
-  const record = recordOf(name, layer);
+/** Puts blobs into a store, each with bytes that follow from its name, so many; whoever does so has leases on them. */
+export async function publishLayers(
+  store: BlobStore,
+  names: readonly string[],
+  size: number,
+): Promise<readonly ImageLayer[]> {
+  const reservation = await store.budget.reserve(names.length * size, never);
+  const made: MadeLayer[] = [];
+  for (const name of names) {
+    const bytes = bytesOf(name, size);
+    const temporary = store.temporaryFile();
+    await store.writeTemporary(temporary, bytes);
+    made.push({ temporary, key: `key ${name}`, digest: sha256Digest(bytes), size });
+  }
+  await store.publish(made, reservation);
+  return made.map(({ key, digest }) => ({ key, digest, size }));
+}
+
+/** Puts an image into a store whose layers have so many bytes each: one with its own name, or those named. */
+export async function addImage(
+  store: BlobStore,
+  name: string,
+  size: number,
+  layerNames: readonly string[] = [name],
+): Promise<ImageRecord> {
+  const layers = await publishLayers(store, layerNames, size);
+  const record = { ...recordOf(name, layers[0]!), layers };
   if (!(await store.useRecord(record))) throw new Error(`${name} is gone already`);
-  store.endLease(layer.digest);
+  for (const { digest } of layers) store.endLease(digest);
   return record;
+}
+
+/** The lowest layer of an image, the only one of most. */
+export function lowestOf({ layers }: ImageRecord): ImageLayer {
+  return layers[0]!;
 }
 
 /** The names of the images that a store has, sorted. */
@@ -94,9 +118,9 @@ export function namesIn(store: BlobStore, names: readonly string[]): readonly st
   return names.filter((name) => store.catalog.get(`main/path/${name}`, "1") !== undefined);
 }
 
-/** The bytes of a layer as the store serves them; undefined if it has none. */
-export async function readLayer(store: BlobStore, { layer }: ImageRecord): Promise<Buffer | undefined> {
-  const blob = await store.open(layer.digest, mediaTypes.layerTar);
+/** The bytes of an image's lowest layer as the store serves them; undefined if it has none. */
+export async function readLayer(store: BlobStore, record: ImageRecord): Promise<Buffer | undefined> {
+  const blob = await store.open(lowestOf(record).digest, mediaTypes.layerTar);
   if (blob === undefined) return undefined;
   try {
     return await readAll(blob);

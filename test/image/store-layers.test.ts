@@ -26,7 +26,7 @@ import {
   storeImage,
   type TestImages,
 } from "./images-fixture.ts";
-import { bytesOf, filesIn, openStore, readAll, recordOf } from "./store-fixture.ts";
+import { bytesOf, filesIn, openStore, publishLayers, readAll, recordOf } from "./store-fixture.ts";
 
 /** A directory with a file of so many bytes. */
 const narOf = (name: string, bytes = 1000): Buffer =>
@@ -189,19 +189,17 @@ it("what a store has from before there were two layers is served until its tag i
   const { apps, resolver } = await twoApps();
   const [repository, tag] = apps[0];
   const old = await openStore(place);
-  const bytes = bytesOf("mount points and content in one layer", 5000);
-  const layer = { digest: sha256Digest(bytes), size: bytes.length };
-  const reservation = await old.budget.reserve(layer.size, new AbortController().signal);
-  await old.publish(await old.writeTemporary(bytes), layer, reservation);
-  await old.useRecord({ ...recordOf("old", layer, repository), tag });
+  const name = "mount points and content in one layer";
+  const [layer] = await publishLayers(old, [name], 5000);
+  await old.useRecord({ ...recordOf(name, layer!, repository), tag });
   await old.close();
 
   const { images, observer } = await imagesOf(resolver, { directory: place });
-  expect(await read(images, repository, layer.digest)).toEqual(bytes);
+  expect(await read(images, repository, layer!.digest)).toEqual(bytesOf(name, 5000));
   const { layers } = await pull(images, apps[0]);
   expect(layers).toHaveLength(2);
   expect(observer.conversions).toHaveLength(1);
-  expect(await images.blob(repository, layer.digest)).toBeUndefined();
+  expect(await images.blob(repository, layer!.digest)).toBeUndefined();
   await images.close();
   await imagesOf(resolver, { directory: place });
   expect(await filesIn(place)).toEqual([

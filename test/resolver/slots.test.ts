@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Flights, unlessAborted } from "../../src/resolver/flights.ts";
 import { createResolver } from "../../src/resolver/resolver.ts";
-import { mapBounded, Slots } from "../../src/resolver/slots.ts";
+import { mapBounded, mapInSlots, Slots } from "../../src/resolver/slots.ts";
 import { CacheServer } from "./cache-server.ts";
 import { cacheFiles, pathOf } from "./fake-store.ts";
 import { noLimits, until, warmUp } from "./fixture.ts";
@@ -54,6 +54,55 @@ describe("slots", () => {
     gates[1]!.resolve();
     await Promise.all(patient);
     expect(order).toEqual(["patient 1", "patient 2"]);
+  });
+
+  test("do the parts of one piece of work in its own and in free ones, behind what came before", async () => {
+    const slots = new Slots(2);
+    const order: string[] = [];
+    const gates = new Map<string, PromiseWithResolvers<void>>();
+    const work = async (name: string): Promise<string> => {
+      order.push(name);
+      const gate = Promise.withResolvers<void>();
+      gates.set(name, gate);
+      await gate.promise;
+      return name;
+    };
+    const finish = async (name: string): Promise<void> => {
+      gates.get(name)!.resolve();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    };
+    const all = slots.run(async () => mapInSlots(["a", "b", "c", "d"], { slots, others: 1 }, work));
+    const other = slots.run(async () => work("other"));
+    let isFree = false;
+    const free = slots.whenFree().then(() => (isFree = true));
+    expect(order).toEqual(["a", "b"]);
+    await finish("a");
+    await finish("b");
+    await finish("other");
+    await finish("c");
+    expect(order).toEqual(["a", "b", "other", "c", "d"]);
+    expect(isFree).toBe(false);
+    await finish("d");
+    expect(await all).toEqual(["a", "b", "c", "d"]);
+    await Promise.all([other, free]);
+  });
+
+  test("end the parts of work of which one has failed, and let the next come", async () => {
+    const slots = new Slots(2);
+    const begun: number[] = [];
+    const ended: number[] = [];
+    const failing = slots.run(async () =>
+      mapInSlots([0, 1, 2, 3], { slots, others: 1 }, async (item, signal) => {
+        begun.push(item);
+        if (item === 1) throw new Error("failure");
+        await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+        ended.push(item);
+      }),
+    );
+    await expect(failing).rejects.toThrow("failure");
+    expect(new Set(begun)).toEqual(new Set([0, 1]));
+    expect(ended).toEqual([0]);
+    await Promise.all([slots.run(async () => undefined), slots.run(async () => undefined)]);
   });
 
   test("hold for all walks of a resolver together", async () => {
