@@ -2,7 +2,7 @@ import type { PushedImages } from "../closure-index/pushed-images.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import { maxListed } from "./decision.ts";
-import { pathValue } from "./value.ts";
+import { pathValue, worthAnImage } from "./value.ts";
 
 /** A closure of a Pod, as packing sees it. */
 export interface ClosureToPack {
@@ -33,8 +33,8 @@ interface Candidate {
 const spare = 4;
 
 /**
- * The paths of each closure whose types packing has to know: the roots, and of the others the most valuable ones of all
- * closures together.
+ * The paths of each closure whose types packing has to know: the roots, and of the others that are worth an image the
+ * most valuable ones of all closures together.
  *
  * @param maxImages images that the closures may have together.
  * @param valueOf what a path is worth; only the benchmark has another one.
@@ -53,7 +53,7 @@ export function packingCandidates(
 /**
  * Chooses the paths that get images of their own, so that these and the store images of all closures are not more than
  * `maxImages`, and never more than the profiles and a store image for each closure if that is more: roots first, then
- * the most valuable directories.
+ * the most valuable directories of those that are worth an image.
  *
  * @param valueOf what a path is worth; only the benchmark has another one.
  * @returns the paths of each closure, at most {@link maxListed} unless they are all that it has.
@@ -102,6 +102,7 @@ function findCandidates(
     for (const info of closure.paths) {
       const path = info.storePath;
       const rank = profileRoots.has(path) ? 0 : roots.has(path) ? 1 : 2;
+      if (rank === 2 && !worthAnImage(info)) continue;
       const value = valueOf(info, closure);
       const key = `${source}:${path}`;
       const known = found.get(key);

@@ -13,3 +13,14 @@ import type { PathInfo } from "../nix/path-info.ts";
 export function pathValue({ narSize }: PathInfo, _closure: Closure): number {
   return narSize;
 }
+
+/** The size (NarSize, bytes) from which on a path has an image of its own: an image costs a Pod what so many bytes cost. */
+const leastBytes = 4 * 1024 * 1024;
+
+/**
+ * Whether a path may have an image of its own beside those of the roots. Each takes a node some 50 ms, for its requests and its
+ * snapshot, however small it is; 4 MiB more in the store image take no longer (docs/performance.md).
+ */
+export function worthAnImage({ narSize }: PathInfo): boolean {
+  return narSize >= leastBytes;
+}

@@ -48,11 +48,11 @@ export function slowStartWarning(
   if (seconds <= farOff * packedSeconds) return undefined;
   return (
     `the Pod's ${load.images} image volumes take about ${seconds.toFixed(0)} s to start on a node without them; ` +
-    `with the annotation nix.closure/strategy: auto they are ${packed.images}, about ${packedSeconds.toFixed(0)} s`
+    `with the annotation nix.closure/strategy: auto they are at most ${packed.images}, about ${packedSeconds.toFixed(0)} s`
   );
 }
 
-/** The images that strategy auto comes to where there is not room for those that a Pod has now. */
+/** The most images that strategy auto comes to where there is not room for those that a Pod has now. */
 function imagesWithAuto(closures: readonly ResolvedClosure[], now: Images, budget: number): Images {
   const wanted = closures.map(({ plan: { source, closure }, profileRoots, pushed }) => {
     return { source, closure, profileRoots, pushed };

@@ -41,10 +41,14 @@ function sniffDemoNar(info: NarInfo): PathType {
   return type;
 }
 
+/** The unit in which sizes of made-up paths are given. */
+export const MiB = 1024 * 1024;
+
 /** A made-up path of a made-up closure. */
 export interface MadePath {
   readonly name: string;
   readonly type?: PathType;
+  /** In bytes; enough for an image of its own where it is left out. */
   readonly narSize?: number;
   /** Names of other ones. */
   readonly references?: readonly string[];
@@ -61,7 +65,7 @@ export function madeClosure(
     if (path === undefined) throw new Error(`no path is called ${name}`);
     return path;
   };
-  const narInfos = paths.map(({ name, narSize = 1000, references = [] }) => ({
+  const narInfos = paths.map(({ name, narSize = 4 * MiB, references = [] }) => ({
     storePath: pathOf(name),
     url: `nar/${name}.nar`,
     compression: "none",

@@ -3,7 +3,7 @@ import type { PushedImages } from "../../src/closure-index/pushed-images.ts";
 import type { Closure, PathType } from "../../src/nix/closure.ts";
 import { reachable } from "../../src/plan/graph.ts";
 import { strategies, type KnownClosure, type PlanRules } from "../../src/plan/plan.ts";
-import { madeClosure, type MadePath } from "../patch/closures.ts";
+import { madeClosure, MiB, type MadePath } from "../patch/closures.ts";
 import { pushClosure } from "./pushed-closures.ts";
 
 export const host = "localhost:5417";
@@ -16,7 +16,7 @@ const collection: fc.Arbitrary<readonly MadePath[]> = fc
         { weight: 4, arbitrary: fc.constant<PathType>("directory") },
         { weight: 1, arbitrary: fc.constantFrom<PathType>("regular", "symlink") },
       ),
-      narSize: fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 1_000_000 })),
+      narSize: fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 16 * MiB })),
       needs: fc.array(fc.nat(), { maxLength: 3 }),
     }),
     { minLength: 1, maxLength: 120 },

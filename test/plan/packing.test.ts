@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { storePathName, type StorePath } from "../../src/nix/store-path.ts";
 import { packClosures, packingCandidates, type TypedClosure } from "../../src/plan/packing.ts";
-import { madeClosure, type MadePath } from "../patch/closures.ts";
+import { madeClosure, MiB, type MadePath } from "../patch/closures.ts";
 
 /** Hashes ascend in this order; all closures of a test are made of the same paths. */
 const base: readonly MadePath[] = [
-  { name: "libc", narSize: 30 },
-  { name: "python", narSize: 100, references: ["libc"] },
-  { name: "script", narSize: 1000, type: "regular", references: ["python"] },
-  { name: "lib", narSize: 5, references: ["libc"] },
+  { name: "libc", narSize: 30 * MiB },
+  { name: "python", narSize: 100 * MiB, references: ["libc"] },
+  { name: "script", narSize: 1000 * MiB, type: "regular", references: ["python"] },
+  { name: "lib", narSize: 5 * MiB, references: ["libc"] },
 ];
 
 function closureOf(roots: readonly MadePath[], more: Partial<TypedClosure> = {}, paths = base): TypedClosure {
@@ -37,6 +37,18 @@ describe("packing", () => {
     expect(pack([closure], 3)).toEqual([["app", "python"]]);
     const unknown = new Map([...closure.types].filter(([path]) => storePathName(path) !== "python"));
     expect(pack([{ ...closure, types: unknown }], 3)).toEqual([["app", "libc"]]);
+  });
+
+  test("leaves paths that are not worth an image in the store image, unless they are roots", () => {
+    const paths = [
+      { name: "small", narSize: 4 * MiB - 1 },
+      { name: "enough", narSize: 4 * MiB },
+    ];
+    const roots = [
+      { name: "app", narSize: 1 },
+      { name: "tool", narSize: 1, references: ["small", "enough"] },
+    ];
+    expect(pack([closureOf(roots, {}, paths)], 48)).toEqual([["app", "tool", "enough"]]);
   });
 
   test("needs no store image where the last path takes its place", () => {

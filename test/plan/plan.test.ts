@@ -10,15 +10,15 @@ import {
   type Strategy,
 } from "../../src/plan/plan.ts";
 import { failureOf } from "../nix/failure.ts";
-import { madeClosure, type MadePath } from "../patch/closures.ts";
+import { madeClosure, MiB, type MadePath } from "../patch/closures.ts";
 
 /** Hashes ascend in this order. */
 const paths: readonly MadePath[] = [
-  { name: "conf", type: "regular", narSize: 1 },
-  { name: "libc", narSize: 10 },
-  { name: "tool", narSize: 100, references: ["libc", "conf"] },
-  { name: "link", type: "symlink", narSize: 1000, references: ["tool"] },
-  { name: "app", narSize: 10_000, references: ["tool", "link"] },
+  { name: "conf", type: "regular", narSize: 1 * MiB },
+  { name: "libc", narSize: 10 * MiB },
+  { name: "tool", narSize: 100 * MiB, references: ["libc", "conf"] },
+  { name: "link", type: "symlink", narSize: 1000 * MiB, references: ["tool"] },
+  { name: "app", narSize: 10_000 * MiB, references: ["tool", "link"] },
 ];
 
 function plan(
@@ -28,7 +28,7 @@ function plan(
 ): Plan {
   const { closure, types } = madeClosure(options.closure ? [] : roots, paths);
   const known = { source: "demo", closure, types, profileRoots: new Set(closure.roots.slice(0, 1)) };
-  const rules = { strategy, maxImages: 8, host: "localhost:5417", maxImageBytes: 1e6 };
+  const rules = { strategy, maxImages: 8, host: "localhost:5417", maxImageBytes: 1e6 * MiB };
   const plans = planClosures([{ ...known, ...options }], { ...rules, ...options });
   expect(plans).toHaveLength(1);
   return plans[0]!;
@@ -40,7 +40,7 @@ function show({ volumes }: Plan): readonly (readonly [string, readonly string[],
   return volumes.map(({ mountPath, storePaths, narSize }) => [
     mountPath === "/nix/store" ? mountPath : storePathName(mountPath as StorePath),
     names(storePaths),
-    narSize,
+    narSize / MiB,
   ]);
 }
 
@@ -137,14 +137,14 @@ describe("planClosures", () => {
 
 describe("typesNeeded", () => {
   const all = ["conf", "libc", "tool", "link", "app"];
-  const few = Array.from({ length: 30 }, (_, i) => ({ name: `p${i}`, narSize: i + 1 }));
+  const few = Array.from({ length: 30 }, (_, i) => ({ name: `p${i}`, narSize: (i + 4) * MiB }));
   const root = { name: "root", references: few.map(({ name }) => name) };
 
   test.for<[Strategy, number, readonly string[]]>([
     ["bundle", 3, ["app"]],
     ["per-path", 3, all],
     ["auto", 5, all],
-    ["packed", 3, ["app", "link", "tool", "libc", "conf"]],
+    ["packed", 3, ["app", "link", "tool", "libc"]],
   ])("%s with %i images: %j", ([strategy, maxImages, expected]) => {
     const { closure } = madeClosure(["app"], paths);
     const wanted = { source: "demo", closure, profileRoots: new Set<StorePath>() };
@@ -207,17 +207,17 @@ describe("limits", () => {
   });
 
   test.for<[Strategy, number, string]>([
-    ["per-path", 9999, "the image of /nix/store/00000000000000000000000000000004-app has 9.8 KiB"],
-    ["bundle", 1110, "the image of the closure of 00000000000000000000000000000004-app has 1.1 KiB"],
-    ["packed", 1010, "the image of the closure of 00000000000000000000000000000004-app has 1011 B"],
-  ])("%s: an image above %i bytes is refused", ([strategy, maxImageBytes, message]) => {
-    const error = failureOf(() => plan(["app"], strategy, { maxImageBytes, maxImages: 3 }));
+    ["per-path", 9999, "the image of /nix/store/00000000000000000000000000000004-app has 9.8 GiB"],
+    ["bundle", 1110, "the image of the closure of 00000000000000000000000000000004-app has 1.1 GiB"],
+    ["packed", 1010, "the image of the closure of 00000000000000000000000000000004-app has 1011.0 MiB"],
+  ])("%s: an image above %i MiB is refused", ([strategy, most, message]) => {
+    const error = failureOf(() => plan(["app"], strategy, { maxImageBytes: most * MiB, maxImages: 3 }));
     expect(error.code).toBe("IMAGE_TOO_LARGE");
     expect(error.message).toContain(message);
     expect(error.message.endsWith("or use strategy per-path")).toBe(strategy !== "per-path");
   });
 
   test("an image of just the limit is not", () => {
-    expect(plan(["app"], "per-path", { maxImageBytes: 10_000 }).volumes).toHaveLength(4);
+    expect(plan(["app"], "per-path", { maxImageBytes: 10_000 * MiB }).volumes).toHaveLength(4);
   });
 });

@@ -10,16 +10,16 @@ import {
 import { pushedChoices } from "../../src/plan/pushed-choices.ts";
 import { warnOfLargePlans } from "../../src/plan/pushed-plan-warning.ts";
 import { failureOf } from "../nix/failure.ts";
-import { madeClosure, type MadePath } from "../patch/closures.ts";
+import { madeClosure, MiB, type MadePath } from "../patch/closures.ts";
 import { pushClosure, type PushedPlan } from "./pushed-closures.ts";
 
 /** Hashes ascend in this order. */
 const paths: readonly MadePath[] = [
-  { name: "conf", type: "regular", narSize: 1 },
-  { name: "libc", narSize: 10 },
-  { name: "tool", narSize: 100, references: ["libc", "conf"] },
-  { name: "more", narSize: 1000, references: ["tool"] },
-  { name: "app", narSize: 10_000, references: ["more"] },
+  { name: "conf", type: "regular", narSize: 1 * MiB },
+  { name: "libc", narSize: 10 * MiB },
+  { name: "tool", narSize: 100 * MiB, references: ["libc", "conf"] },
+  { name: "more", narSize: 1000 * MiB, references: ["tool"] },
+  { name: "app", narSize: 10_000 * MiB, references: ["more"] },
 ];
 const repository = "registry.example.com/nix";
 
@@ -31,7 +31,7 @@ function pushedClosure(plans: readonly PushedPlan[], roots = ["app"], of = paths
 }
 
 function planOf(closures: readonly KnownClosure[], strategy: Strategy, maxImages = 8): readonly Plan[] {
-  const rules: PlanRules = { strategy, maxImages, host: "localhost:5417", maxImageBytes: 1000 };
+  const rules: PlanRules = { strategy, maxImages, host: "localhost:5417", maxImageBytes: 1000 * MiB };
   return planClosures(closures, rules);
 }
 
@@ -66,7 +66,7 @@ describe("a pushed closure", () => {
 
   test("has names for its volumes, and the sizes of what they hold", () => {
     const [plan] = planOf([all], "bundle");
-    expect(plan!.volumes.map(({ name, narSize }) => [name, narSize])).toEqual([
+    expect(plan!.volumes.map(({ name, narSize }) => [name, narSize / MiB])).toEqual([
       [`nix-store-${plan!.volumes[0]!.reference.split("@sha256:")[1]!.slice(0, 16)}`, 1111],
       [`nix-${"0".repeat(31)}4`, 10_000],
     ]);
@@ -111,7 +111,7 @@ describe("several closures of a Pod", () => {
   const names = Array.from({ length: 9 }, (_, i) => `p${i}`);
   const large = names.map((name, i) => ({
     name,
-    narSize: 100 + i,
+    narSize: (100 + i) * MiB,
     references: i === 8 ? names.slice(0, 8) : [],
   }));
   const one = pushedClosure(["bundle", 4, 6, "per-path"], ["p8"], large);

@@ -24,7 +24,7 @@ function closureOf(root: string, source = "demo"): KnownClosure {
   return { source, closure, types, profileRoots: new Set(closure.roots) };
 }
 
-const rules = { maxImages: 8, host: "localhost:5417", maxImageBytes: 1e6 };
+const rules = { maxImages: 8, host: "localhost:5417", maxImageBytes: Infinity };
 
 function plan(root: string, strategy: Strategy, source?: string): Plan {
   return planClosures([closureOf(root, source)], { ...rules, strategy })[0]!;

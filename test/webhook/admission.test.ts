@@ -68,9 +68,9 @@ describe("path types", () => {
 
   test("are asked for of the root and the largest paths where the closure is packed", async () => {
     const { inject, asked } = countingAdmission();
-    // Of 20 paths eight images hold some; four more are asked for, should files be among these.
+    // Of 20 paths three beside the root are worth an image, should they be directories.
     await inject(podWith({ "nix.closure": demoPath("python3-defaults-3.11.2-1+b1") }));
-    expect(asked).toEqual([13]);
+    expect(asked).toEqual([4]);
   });
 
   test("are asked for of all where each directory gets a volume", async () => {
@@ -93,11 +93,14 @@ describe("a packed Pod", () => {
   test("has volumes for what its other images leave of the kubelet's burst", async () => {
     const injected = async (asked: Pod, settings: Partial<AdmissionSettings> = {}): Promise<number> =>
       volumesOf((await testAdmission(settings).inject(asked, "default"))!.pod);
-    expect(await injected(pod)).toBe(8);
+    // Beside its root and the store image three paths are worth an image.
+    expect(await injected(pod)).toBe(5);
     expect(await injected(withSidecars(pod))).toBe(5);
-    expect(await injected(pod, { kubelet: { registryPullQPS: 10, registryBurst: 13 } })).toBe(11);
+    const kubelet = { registryPullQPS: 5, registryBurst: 9 };
+    expect(await injected(withSidecars(pod), { kubelet })).toBe(4);
+    expect(await injected(pod, { kubelet: { registryPullQPS: 10, registryBurst: 16 } })).toBe(14);
     expect(await injected(pod, { kubelet: { registryPullQPS: 0, registryBurst: 1 } })).toBe(14);
-    expect(await injected(pod, { maxVolumes: 6 })).toBe(6);
+    expect(await injected(pod, { maxVolumes: 3 })).toBe(3);
   });
 
   test("is as it should be at a second review, although a sidecar came meanwhile", async () => {
@@ -143,7 +146,7 @@ describe("a packed Pod", () => {
     });
     const alone = volumesOf((await admission.inject(pod, "default"))!.pod);
     const together = volumesOf((await admission.inject(both, "default"))!.pod);
-    expect([alone, together, volumesOf((await admission.inject(pod, "default"))!.pod)]).toEqual([8, 8, 8]);
+    expect([alone, together, volumesOf((await admission.inject(pod, "default"))!.pod)]).toEqual([5, 8, 5]);
   });
 });
 

@@ -79,7 +79,7 @@ describe("the timeout that the API server announces", () => {
       const again = await running.client.review(reviewOf(pod), "?timeout=1s");
       expect(operationsOf(again)).toEqual(operationsOf(response));
       expect(cache.requests).toHaveLength(asked);
-      expect(patched(pod, response).spec.volumes).toHaveLength(8);
+      expect(patched(pod, response).spec.volumes).toHaveLength(5);
       expect(running.inFlight).toBe(0);
     },
   );

@@ -18,8 +18,15 @@ describe("a warning of a slow start", () => {
     ["some more than the budget", 14, 30e6, stock, 8],
     ["many bytes, which any plan has", 41, 10e9, stock, 8],
     ["many images on a tuned kubelet", 190, 1e6, tuned, Infinity],
-    ["many images on a stock kubelet", 41, 85e6, stock, 8, "41 .* about 8 s .* they are 8, about 2 s"],
-    ["very many", 150, 85e6, stock, 8, "150 .* about 31 s .* they are 8, about 2 s"],
+    [
+      "many images on a stock kubelet",
+      41,
+      85e6,
+      stock,
+      8,
+      "41 .* about 8 s .* they are at most 8, about 2 s",
+    ],
+    ["very many", 150, 85e6, stock, 8, "150 .* about 31 s .* they are at most 8, about 2 s"],
   ])("%s", ([, images, narBytes, kubelet, budget, words]) => {
     const load = { images, storePaths: images, narBytes, presentImages: 0 };
     const warning = slowStartWarning(load, kubelet, { images: budget, pushedImages: 0 });
@@ -36,9 +43,9 @@ describe("a warning of a slow start out of an ordinary registry", () => {
   test.for<[string, images: number, pushed: number, KubeletLimits, budget: number, string?]>([
     ["within the burst", 9, 9, stock, 8],
     ["many on a tuned kubelet", 60, 60, tuned, 48],
-    ["beyond the burst", 14, 14, stock, 8, "14 .* about 14 s .* they are 8, about 1 s"],
+    ["beyond the burst", 14, 14, stock, 8, "14 .* about 14 s .* they are at most 8, about 1 s"],
     ["where no plan is smaller", 14, 14, stock, 14],
-    ["far beyond", 41, 41, stock, 8, "41 .* about 90 s .* they are 8, about 1 s"],
+    ["far beyond", 41, 41, stock, 8, "41 .* about 90 s .* they are at most 8, about 1 s"],
   ])("%s", ([, images, pushedImages, kubelet, budget, words]) => {
     const load = { images, pushedImages, storePaths: images, narBytes: 1e6, presentImages: 0 };
     const warning = slowStartWarning(load, kubelet, { images: budget, pushedImages: budget });
@@ -88,7 +95,7 @@ describe("admission", () => {
       [],
     );
     expect(injection!.warnings).toEqual(
-      warnings === 0 ? [] : [expect.stringMatching(/^the Pod's 60 image volumes .* they are 8, /)],
+      warnings === 0 ? [] : [expect.stringMatching(/^the Pod's 60 image volumes .* they are at most 8, /)],
     );
   });
 
@@ -128,7 +135,9 @@ test("the configuration turns it on, with the kubelet that it names", async () =
     [{ plan: { warnings: true } }, ""],
     [
       { kubelet: slow, plan: { warnings: true } },
-      expect.stringMatching(/: the Pod's 14 image volumes take about 12 s .* they are 3, about 1 s\n$/),
+      expect.stringMatching(
+        /: the Pod's 14 image volumes take about 12 s .* they are at most 3, about 1 s\n$/,
+      ),
     ],
   ] as const) {
     const config = await configFile(changes);
