@@ -4,53 +4,14 @@ import { join } from "node:path";
 
 import { describe, expect, it } from "vitest";
 
-import { baseName, storeHash, type StorePath } from "../../src/nix/store-path.ts";
+import { baseName } from "../../src/nix/store-path.ts";
 import { digestHex } from "../../src/oci/digest.ts";
-import { zstd } from "../compression/compress.ts";
-import { directory } from "../nix/nar-samples.ts";
-import { writeNar } from "../nix/nar-writer.ts";
 import { CacheServer, withStatus } from "../resolver/cache-server.ts";
-import { cacheFiles, type FakePath, pathOf } from "../resolver/fake-store.ts";
 import { failureOf, until } from "../resolver/fixture.ts";
 import { below, unpackLayer, unpackNar } from "./files.ts";
 import { imagesOf, listOf, pull, resolverFor, storeImage, type TestImages } from "./images-fixture.ts";
+import { closures, common, files, narFile, narOf, size } from "./large-content.ts";
 import { checkBlobs, filesIn } from "./store-fixture.ts";
-
-const mebibyte = 2 ** 20;
-/** Three in each of four layers: 144 MiB are more than two layers may have. */
-const size = 12 * mebibyte;
-
-/** The first paths of a name that are in a layer of four, which the first digit of the hash says. */
-function pathsIn(layer: number, name: string, count: number): readonly StorePath[] {
-  const digits = ["01234567", "89abcdfg", "hijklmnp", "qrsvwxyz"][layer]!;
-  const all = Array.from({ length: 100 }, (_, index) => pathOf(`${name}-${index}`));
-  return all.filter((path) => digits.includes(storeHash(path)[0]!)).slice(0, count);
-}
-
-const narOf = (path: StorePath, bytes = size): Buffer =>
-  writeNar(directory({ content: { type: "regular", contents: Buffer.alloc(bytes, path) } }));
-
-const common = [0, 1, 2, 3].map((layer) => pathsIn(layer, "common", layer === 2 ? 2 : 3));
-const [old, now] = pathsIn(2, "version", 2) as [StorePath, StorePath];
-const [first, second] = [pathOf("first"), pathOf("second")];
-const closures = [
-  [first, [...common.flat(), old]],
-  [second, [...common.flat(), now]],
-] as const;
-
-const compressed = { compression: "zstd" };
-const files = cacheFiles([
-  ...closures.map(([root, references]): [StorePath, FakePath] => [
-    root,
-    { nar: narOf(root, 10), references: references.toSorted() },
-  ]),
-  ...[...common.flat(), old, now].map((path): [StorePath, FakePath] => [
-    path,
-    { nar: narOf(path), fields: compressed },
-  ]),
-]);
-const narFile = (path: StorePath): string => `nar/${storeHash(path)}.nar`;
-for (const path of [...common.flat(), old, now]) files.set(narFile(path), zstd(files.get(narFile(path))!));
 
 /** A cache, images of it, and the store images of both closures, in which the roots have volumes of their own. */
 async function twoVersions(options: Parameters<typeof imagesOf>[1] = {}) {
