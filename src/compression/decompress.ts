@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 
 import { compressionUnsupported, decompressionFailed } from "../errors.ts";
 import { decompressBzip2 } from "./bzip2.ts";
+import { freeMemory } from "./free-memory.ts";
 import { decompressWithProgram } from "./program.ts";
 import { decompressXz } from "./xz.ts";
 import { decompressBrotli, decompressGzip } from "./zlib.ts";
@@ -19,10 +20,10 @@ const maxXzMemory = 80 * 2 ** 20;
 const minInput = 2 ** 20;
 
 /**
- * NarSize (bytes) below which zstd's library is used: it is as fast as the program, which takes 5 ms to start, and a
- * closure can have hundreds of small paths.
+ * NarSize (bytes) below which zstd's library is used. The program has a core of its own, but to start it takes some
+ * milliseconds of another one, for the tables of this process' pages are copied; where many NARs are converted, none is idle.
  */
-const worthProgram = 2 ** 22;
+const worthProgram = 2 ** 26;
 
 /**
  * Decompresses a NAR. Each chunk is there until the next one is asked for.
@@ -72,19 +73,27 @@ function chooseDecoder(
       return (input) => input[Symbol.asyncIterator]();
     case "zstd":
       return programs.zstd === undefined || narSize < worthProgram
-        ? (input) => decompressZstd(input)
+        ? (input) => givingBack(decompressZstd(input))
         : withProgram("zstd", programs.zstd);
     case "xz":
       return programs.xz === undefined ? decompressXz : withProgram("xz", programs.xz);
     case "gzip":
-      return decompressGzip;
+      return (input) => givingBack(decompressGzip(input));
     case "br":
-      return decompressBrotli;
+      return (input) => givingBack(decompressBrotli(input));
     case "bzip2":
     case "":
       return programs.bzip2 === undefined ? decompressBzip2 : withProgram("bzip2", programs.bzip2);
     default:
       return undefined;
+  }
+}
+
+/** Gives the memory of each chunk back when the next one is asked for. */
+async function* givingBack(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    freeMemory(chunk);
   }
 }
 

@@ -5,7 +5,7 @@ import { storeHash, type StorePath } from "../nix/store-path.ts";
 /** More would be of no use: a registry has two threads to make them, and containerd pulls three at once. */
 const maxLayers = 8;
 /** Bytes (NarSize) that a layer should have at most: so many are made in a third of a second. */
-const wantedLayerBytes = 64 * 1024 * 1024;
+const wantedLayerBytes = 32 * 1024 * 1024;
 
 /**
  * Divides the content of a store image into layers, which are made and pulled beside each other.

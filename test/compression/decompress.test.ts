@@ -263,11 +263,24 @@ it("a program that fails without words is an error with its exit code", async ()
   await expect(unpacked).rejects.toThrow(/\/bin\/false ended with 1/);
 });
 
+it.each([
+  ["zstd", zstd(data)],
+  ["gzip", gzip(data)],
+  ["br", brotli(data)],
+])("a chunk of %s is given back when the next one is asked for", async (compression, compressed) => {
+  const chunks = decompress(compression, chunked(compressed, compressed.length), options({}));
+  const first = await chunks.next();
+  expect(Buffer.from(first.value!).equals(data.subarray(0, first.value!.length))).toBe(true);
+  await chunks.next();
+  expect(first.value).toHaveLength(0);
+  await chunks.return();
+});
+
 function options(using: Programs): Parameters<typeof decompress>[2] {
   return {
     storePath: "/nix/store/x",
     // Programs are used from here on.
-    narSize: Math.max(10 * data.length, 2 ** 22),
+    narSize: Math.max(10 * data.length, 2 ** 26),
     programs: using,
     signal: new AbortController().signal,
   };

@@ -16,11 +16,11 @@ function pathsOf(count: number, mebibytes: number, name = "path") {
 describe("content", () => {
   it.each([
     [0.001, 1],
-    [64, 1],
-    [64.001, 2],
-    [128, 2],
-    [128.001, 4],
-    [256.001, 8],
+    [32, 1],
+    [32.001, 2],
+    [64, 2],
+    [64.001, 4],
+    [128.001, 8],
     [512.001, 8],
     [10_000, 8],
   ])("of %d MiB has %d layers", (mebibytes, layers) => {
@@ -34,7 +34,7 @@ describe("content", () => {
 
   it("is divided by the first digit of the hash alone", () => {
     const paths = nix32Alphabet.split("").map((digit) => ({
-      info: { storePath: parseBaseName(`${digit}${"0".repeat(31)}-x`), narSize: 8 * mebibyte },
+      info: { storePath: parseBaseName(`${digit}${"0".repeat(31)}-x`), narSize: 4 * mebibyte },
     }));
     const digits = contentLayers(paths).map((layer) =>
       layer.map(({ info }) => storeHash(info.storePath)[0]).join(""),

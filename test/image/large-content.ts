@@ -6,8 +6,8 @@ import { writeNar } from "../nix/nar-writer.ts";
 import { cacheFiles, type FakePath, pathOf } from "../resolver/fake-store.ts";
 
 const mebibyte = 2 ** 20;
-/** Of a path. Three in each of four layers: 144 MiB are more than two layers may have. */
-export const size = 12 * mebibyte;
+/** Of a path. Three in each of four layers: 72 MiB are more than two layers may have. */
+export const size = 6 * mebibyte;
 
 /** The first paths of a name that are in a layer of four, which the first digit of the hash says. */
 function pathsIn(layer: number, name: string, count: number): readonly StorePath[] {

@@ -12,7 +12,10 @@ import { cacheDirectory } from "../image/images-fixture.ts";
 async function closureOf(length: number, files: readonly number[] = []) {
   const paths = chain(length);
   const resolver = resolverOf(await cacheDirectory(cacheFiles(paths)));
-  const closure = await resolver.resolve("main", [pathOf("link-0")]);
+  const resolved = await resolver.resolve("main", [pathOf("link-0")]);
+  // So large that each is worth an image.
+  const large = resolved.paths.map((info) => ({ ...info, narSize: 2 ** 22 }));
+  const closure = { ...resolved, paths: large, byPath: new Map(large.map((info) => [info.storePath, info])) };
   const isFile = new Set(files.map((number) => pathOf(`link-${number}`)));
   const types = new Map<StorePath, PathType>(
     closure.paths.map(({ storePath }) => [storePath, isFile.has(storePath) ? "regular" : "directory"]),
