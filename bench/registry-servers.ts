@@ -7,23 +7,14 @@ import { stringify } from "yaml";
 import { freePort } from "../demo/configuration.ts";
 import { storeHash } from "../src/nix/store-path.ts";
 import { cacheRoot } from "../test/programs/cache.ts";
+import { distribution, distributionEnvironment } from "../test/programs/distribution.ts";
 import { buildGoModule, goModuleDirectory } from "../test/programs/go-module.ts";
 import { writeNar } from "../test/nix/nar-writer.ts";
 import { narInfoOf, signer } from "../test/resolver/fake-store.ts";
 import { ServerProcess } from "./server-process.ts";
 import { syntheticStorePath } from "./synthetic-paths.ts";
 
-/** The registry that most others are made from. */
-const distribution = {
-  name: "distribution",
-  module: "github.com/distribution/distribution/v3",
-  version: "v3.1.2",
-  packages: ["./cmd/registry"],
-};
-
 const tools = join(cacheRoot, "tools");
-/** It has nobody to tell what it does. */
-export const distributionEnvironment = { OTEL_TRACES_EXPORTER: "none" } as const;
 /** Where distribution is built. */
 export const distributionDirectory = goModuleDirectory(distribution, tools);
 
@@ -88,14 +79,21 @@ export async function buildDistribution(): Promise<string> {
   return join(await buildGoModule(distribution, tools), "registry");
 }
 
-/** distribution with its storage in a directory. */
-export async function startDistribution(directory: string): Promise<ServerProcess> {
+/**
+ * distribution with its storage in a directory.
+ *
+ * @param core as `ServerProcess.start` has it
+ */
+export async function startDistribution(directory: string, core?: number | "any"): Promise<ServerProcess> {
   const port = await freePort();
   const config = distributionConfig(join(directory, "distribution"), `127.0.0.1:${port}`);
   const file = join(directory, "distribution.yaml");
   await writeFile(file, stringify(config));
   const program = await buildDistribution();
-  return ServerProcess.start([program, "serve", file], port, { env: distributionEnvironment });
+  return ServerProcess.start([program, "serve", file], port, {
+    env: distributionEnvironment,
+    ...(core !== undefined && { core }),
+  });
 }
 
 /** Has our registry make the layers of store paths, as the first pull of a node does. */

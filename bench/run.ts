@@ -7,7 +7,15 @@ import { isReached, type Figure } from "./figure.ts";
 import { formatBound, formatNumber, resultsOf } from "./results.ts";
 
 /** In the order of docs/performance.md. */
-export const figureNames = ["walk", "conversion", "admission", "registry", "growth", "packing"] as const;
+export const figureNames = [
+  "walk",
+  "conversion",
+  "admission",
+  "registry",
+  "growth",
+  "packing",
+  "push",
+] as const;
 /** Those that are measured only if they are asked for: they make a cluster, and take half an hour. */
 export const clusterFigureNames = ["pod-start"] as const;
 export type FigureName = (typeof figureNames | typeof clusterFigureNames)[number];

@@ -36,14 +36,16 @@ export class ServerProcess implements AsyncDisposable {
    * Starts a server and waits until it listens.
    *
    * @param port of 127.0.0.1, where it will listen
+   * @param options.core that it runs on, by default {@link serverCore}; "any": wherever there is time
    * @throws Error with what it wrote to standard error, if it ends before it listens
    */
   static async start(
     command: readonly string[],
     port: number,
-    options: { readonly core?: number; readonly env?: Readonly<Record<string, string>> } = {},
+    options: { readonly core?: number | "any"; readonly env?: Readonly<Record<string, string>> } = {},
   ): Promise<ServerProcess> {
-    const [file, ...args] = pinned(options.core ?? serverCore, command);
+    const { core = serverCore } = options;
+    const [file = "", ...args] = core === "any" ? command : pinned(core, command);
     const child = spawn(file, args, {
       stdio: ["ignore", "ignore", "pipe"],
       env: { ...process.env, ...options.env },

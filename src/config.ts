@@ -3,10 +3,10 @@ import Type, { type Static } from "typebox";
 import { Value } from "typebox/value";
 import { parseDocument } from "yaml";
 import { type ClusterConfig, ClusterFile, completeCluster } from "./config-cluster.ts";
+import { baseImage, checkReference } from "./config-references.ts";
 import { completeSource, nixos, type Source, SourceFile } from "./config-sources.ts";
 import { address, size, sizeHint, type ListenAddress } from "./config-values.ts";
 import { configInvalid, fileUnreadable, nearest, quote } from "./errors.ts";
-import { maxRoots } from "./plan/image-name.ts";
 
 const closed = { additionalProperties: false } as const;
 const Size = Type.Union([Type.Integer({ minimum: 1 }), Type.String()]);
@@ -17,9 +17,11 @@ const ConfigFile = Type.Object(
     // Of any name, with line ends in it too: a plain string would leave those unchecked (its pattern is "^.*$").
     sources: Type.Optional(Type.Record(Type.String({ pattern: "^[^]*$" }), SourceFile, { minProperties: 1 })),
     defaultSource: Type.Optional(Type.String()),
+    baseImage: Type.Optional(Type.String()),
     registry: Type.Optional(
       Type.Object(
         {
+          enabled: Type.Optional(Type.Boolean()),
           listen: Type.Optional(Type.String()),
           reference: Type.Optional(Type.String()),
           blobs: Type.Optional(
@@ -83,7 +85,11 @@ export interface CertificateFiles {
 export interface Config {
   readonly sources: readonly Source[];
   readonly defaultSource: string;
+  /** The image that nix.closure/base stands for; undefined: there is none. */
+  readonly baseImage: string | undefined;
   readonly registry: {
+    /** Whether one of ours answers at the reference on every node. */
+    readonly enabled: boolean;
     readonly listen: ListenAddress;
     readonly reference: string;
     readonly blobs: { readonly directory: string; readonly maxBytes: number };
@@ -169,12 +175,15 @@ function complete(file: ConfigFile, problems: string[]): Config {
     );
   }
   const { registry, webhook, plan, kubelet } = file;
+  const enabled = registry?.enabled ?? true;
   const converted = sources.flatMap((source) => ("caches" in source ? source.name : []));
   checkReference(reference, converted, problems);
   return {
     sources,
     defaultSource,
+    baseImage: baseImage(file.baseImage, { reference, enabled }, problems),
     registry: {
+      enabled,
       listen: address(registry?.listen ?? "localhost:5417", "registry.listen", problems),
       reference,
       blobs: {
@@ -213,29 +222,6 @@ function certificateOrigin(
     return { certFile: certFile ?? "certs/tls.pem", keyFile: keyFile ?? "certs/tls.key" };
   }
   return "own";
-}
-
-const hostPattern =
-  /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[a-f0-9:]+\])(?::([0-9]{1,5}))?$/i;
-
-/**
- * The host part of image references, as github.com/distribution/reference 0.6 takes it.
- * @param sources those whose images our registry makes.
- */
-function checkReference(reference: string, sources: readonly string[], problems: string[]): void {
-  const match = hostPattern.exec(reference);
-  if (match === null || Number(match[1] ?? 1) > 65535 || match[1] === "0") {
-    problems.push(`registry.reference: ${quote(reference)} is not <host> or <host>:<port>`);
-  } else if (!/[.:]/.test(reference) && reference !== "localhost") {
-    // normalize.go, splitDockerDomain: anything else before the first "/" is a part of docker.io.
-    problems.push(
-      `registry.reference: nodes take ${quote(reference)} for a repository of docker.io; write it with its port or domain`,
-    );
-  } else if (sources.some((source) => maxRoots(reference, source) < 1)) {
-    problems.push(
-      `registry.reference: ${quote(reference)} leaves no room for a root in image names; use a shorter host`,
-    );
-  }
 }
 
 /** The schema's complaints in words that name the key. */

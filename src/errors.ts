@@ -11,8 +11,7 @@ import { listed, quote } from "./wording.ts";
 export * from "./configuration-errors.ts";
 export * from "./registry-errors.ts";
 export { type ErrorFactory, type ErrorKind, errorKinds, NixClosureError } from "./error-kind.ts";
-export * from "./push-errors.ts";
-export * from "./pushing-errors.ts";
+export * from "./pushed-closure-errors.ts";
 export { formatBytes, maxListed, nearest, nearestWords, quote } from "./wording.ts";
 
 /** An unexpected value as a NixClosureError; a bug of ours, or of a library, ends up as INTERNAL. */
@@ -380,6 +379,7 @@ export const imageVolumesUnsupported = kind(
     `${why}, so the Pod would start without its closure; upgrade to Kubernetes 1.35 or later, or turn the gate on in the API server and the kubelets`,
 );
 
-// ---- command line and configuration: configuration-errors.ts; ordinary registries: registry-errors.ts ----
+// ---- command line and configuration: configuration-errors.ts; ordinary registries: registry-errors.ts;
+// closures that were pushed there: pushed-closure-errors.ts ----
 
 export const internal = kind("INTERNAL", 500, (why: string) => `internal error: ${why}; please report it`);

@@ -18,7 +18,9 @@ const defaults: Config = {
     },
   ],
   defaultSource: "nixos",
+  baseImage: "localhost:5417/base:1",
   registry: {
+    enabled: true,
     listen: { host: "localhost", port: 5417 },
     reference: "localhost:5417",
     blobs: { directory: "/var/lib/nix-closure", maxBytes: 20 * gibibyte },
@@ -71,7 +73,9 @@ sources:
     pullSecret: regcred
     namespaces: [shop]
 defaultSource: bare
+baseImage: registry.example.com/base:1
 registry:
+  enabled: false
   listen: "[::1]:1"
   reference: registry.example.com
   blobs: { directory: /blobs, maxBytes: 1.5Gi }
@@ -104,7 +108,9 @@ log: { level: debug }
         },
       ],
       defaultSource: "bare",
+      baseImage: "registry.example.com/base:1",
       registry: {
+        enabled: false,
         listen: { host: "::1", port: 1 },
         reference: "registry.example.com",
         blobs: { directory: "/blobs", maxBytes: 1.5 * gibibyte },
@@ -120,6 +126,14 @@ log: { level: debug }
       admin: { listen: { host: "::", port: 0 } },
       log: { level: "debug" },
     });
+  });
+
+  test("has the base image of its registry, or none without one", () => {
+    const of = (text: string): string | undefined => parseConfig(text, "x").baseImage;
+    expect(of("registry: {reference: r.example.com}")).toBe("r.example.com/base:1");
+    expect(of("registry: {enabled: false}")).toBeUndefined();
+    const digest = `sha256:${"0".repeat(64)}`;
+    expect(of(`{baseImage: "r.example.com/a/b:1@${digest}"}`)).toBe(`r.example.com/a/b:1@${digest}`);
   });
 
   test("with one source needs no default", () => {
@@ -209,6 +223,12 @@ describe("problems", () => {
     ["[]", "the file must be object"],
     ["text", "the file must be object"],
     ["regstry: {}", "unknown key regstry; did you mean registry?"],
+    ["registry: {enabled: maybe}", "registry.enabled must be boolean"],
+    ["baseImage: r.org/base", 'baseImage: "r.org/base" has neither tag nor digest; write one of them'],
+    [
+      "baseImage: debian",
+      expect.stringMatching(/^baseImage: "debian" is not an image reference: it names no registry host/),
+    ],
     ["registry: {listem: x}", "unknown key registry.listem; did you mean listen?"],
     ["registry: {blobs: {maxSize: 1}}", "unknown key registry.blobs.maxSize; did you mean maxBytes?"],
     ["kubelet: {registryPullQps: 5}", "unknown key kubelet.registryPullQps; did you mean registryPullQPS?"],

@@ -42,7 +42,11 @@ export function makeBenchCache(): Promise<string> {
       await link(file, target).catch(async () => writeFile(target, await readFile(file)));
     }
     const sizes = contentSizes();
-    for (const path of syntheticPaths) await addPath(directory, path, sizes.get(path.storePath) ?? 0);
+    for (const path of syntheticPaths) {
+      await addCachedPath(directory, path, sizes.get(path.storePath) ?? 0);
+      const listing = join(directory, `${storeHash(path.storePath)}.ls`);
+      await writeFile(listing, syntheticListing(path));
+    }
   });
 }
 
@@ -57,7 +61,16 @@ function contentSizes(): ReadonlyMap<StorePath, number> {
   return sizes;
 }
 
-async function addPath(directory: string, path: SyntheticPath, bytes: number): Promise<void> {
+/**
+ * Writes a path with so many bytes of content into a binary cache.
+ *
+ * @returns bytes of its NAR, uncompressed and compressed
+ */
+export async function addCachedPath(
+  directory: string,
+  path: SyntheticPath,
+  bytes: number,
+): Promise<{ readonly narSize: number; readonly fileSize: number }> {
   const nar = syntheticNar(path, bytes);
   const file = zstdCompressSync(nar, level);
   const hash = String(storeHash(path.storePath));
@@ -78,7 +91,7 @@ async function addPath(directory: string, path: SyntheticPath, bytes: number): P
   });
   await writeFile(join(directory, url), file);
   await writeFile(join(directory, `${hash}.narinfo`), narInfo);
-  await writeFile(join(directory, `${hash}.ls`), syntheticListing(path));
+  return { narSize: nar.length, fileSize: file.length };
 }
 
 /** The closure of some roots, as the cache has it, sorted by store path. */

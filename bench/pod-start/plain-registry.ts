@@ -6,12 +6,8 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { inNode } from "../../test/cluster/suite/node.ts";
 import { cachedDirectory, cacheRoot } from "../../test/programs/cache.ts";
-import {
-  buildDistribution,
-  distributionConfig,
-  distributionEnvironment,
-  startDistribution,
-} from "../registry-servers.ts";
+import { distributionEnvironment } from "../../test/programs/distribution.ts";
+import { buildDistribution, distributionConfig, startDistribution } from "../registry-servers.ts";
 import type { ServerProcess } from "../server-process.ts";
 import { cachedClosure } from "./bench-cache.ts";
 import { type BenchClosure, firstApp, mainClosures, secondApp } from "./closures.ts";

@@ -6,6 +6,7 @@ import { exitCodeOf, exitCodes, WrongArguments } from "./exit-codes.ts";
 import { generateKeyCommand } from "./generate-key.ts";
 import { injectCommand } from "./inject.ts";
 import { planCommand } from "./plan.ts";
+import { pushBaseCommand } from "./push-base.ts";
 import { pushCommand } from "./push.ts";
 import { resolveCommand } from "./resolve.ts";
 import { serveCommand } from "./serve.ts";
@@ -19,6 +20,7 @@ const root = buildRouteMap({
     resolve: resolveCommand,
     plan: planCommand,
     push: pushCommand,
+    "push-base": pushBaseCommand,
     "generate-key": generateKeyCommand,
     certs: certsCommand,
   },

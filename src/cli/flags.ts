@@ -16,12 +16,12 @@ export const jsonFlag = {
   withNegated: false,
 } as const;
 
-/** The roots of a command, at least one. */
-export const rootArguments = {
+/** The roots of a command, at least one, or a name. */
+export const closureArguments = {
   kind: "array",
   minimum: 1,
   parameter: {
-    brief: "store paths; a prefix <source>: names another source than the default",
+    brief: "store paths, or a name; a prefix <source>: names another source than the default",
     parse: String,
     placeholder: "ROOT",
   },

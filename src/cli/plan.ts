@@ -1,9 +1,11 @@
 import { buildCommand } from "@stricli/core";
+import type { System } from "../closure-index/system.ts";
 import { NixClosureError } from "../errors.ts";
 import { strategies, type Strategy } from "../plan/plan.ts";
 import { note, print, type CliContext } from "./context.ts";
 import { WrongArguments } from "./exit-codes.ts";
-import { configFlag, jsonFlag, rootArguments } from "./flags.ts";
+import { closureArguments, configFlag, jsonFlag } from "./flags.ts";
+import type { MadePlan } from "./make-plan.ts";
 
 interface Flags {
   readonly config?: string;
@@ -47,10 +49,10 @@ export const planCommand = buildCommand({
         optional: true,
       },
     },
-    positional: rootArguments,
+    positional: closureArguments,
   },
   async func(this: CliContext, flags: Flags, ...words: readonly string[]): Promise<void> {
-    const [{ openToolbox }, { parseRootArguments }, { makePlan }, { viewPlan }, { formatPlan }] =
+    const [{ openToolbox }, { parseClosureArguments }, { makePlans }, { viewPlan }, { formatPlan }] =
       await Promise.all([
         import("./toolbox.ts"),
         import("./root-arguments.ts"),
@@ -60,17 +62,61 @@ export const planCommand = buildCommand({
       ]);
     await using toolbox = await openToolbox(this, flags.config);
     const { config, progress } = toolbox;
-    const roots = parseRootArguments(words, config);
-    const otherRoots = (flags.with ?? []).map((word) => parseRootArguments([word], config));
-    const { plan, warnings } = await makePlan(toolbox, roots, flags.strategy);
-    const made = await Promise.all(otherRoots.map((other) => makePlan(toolbox, other, flags.strategy)));
-    const others = made.map((other) => other.plan);
-    const view = viewOf(() => viewPlan(plan, { others, why: flags.why, kubelet: config.kubelet }));
+    const asked = parseClosureArguments(words, config);
+    const otherAsked = (flags.with ?? []).map((word) => parseClosureArguments([word], config));
+    const made = await makePlans(toolbox, asked, flags.strategy);
+    const otherMade = await Promise.all(
+      otherAsked.map(async (other) => makePlans(toolbox, other, flags.strategy)),
+    );
+    const views = viewAll(made, flags.why !== undefined, ({ plan, system }) => {
+      const others = otherMade.flat().filter((other) => mayShareNode(other.system, system));
+      const options = { others: others.map((other) => other.plan), why: flags.why, kubelet: config.kubelet };
+      return { system, view: viewOf(() => viewPlan(plan, options)) };
+    });
     progress.end();
-    for (const warning of warnings) note(this, warning);
-    print(this, flags.json ? `${JSON.stringify(view)}\n` : formatPlan(view));
+    for (const warning of made.flatMap(({ warnings }) => warnings)) note(this, warning);
+    if ("roots" in asked) {
+      for (const { view } of views) print(this, flags.json ? `${JSON.stringify(view)}\n` : formatPlan(view));
+      return;
+    }
+    const { source, name } = asked;
+    const systems = views.map(({ system = "", view }) => [system, view] as const);
+    const text = systems.map(([system, view]) => `${name} on ${system}\n\n${formatPlan(view)}`).join("\n");
+    const json = { source, name, systems: Object.fromEntries(systems) };
+    print(this, flags.json ? `${JSON.stringify(json)}\n` : text);
   },
 });
+
+/** Whether Pods of two systems can be on one node; undefined is for any. */
+function mayShareNode(one: System | undefined, other: System | undefined): boolean {
+  return one === undefined || other === undefined || one === other;
+}
+
+/**
+ * The views of all plans. A path that is asked for may be in some of them only.
+ *
+ * @param isPartial whether a plan without the path is left out.
+ * @throws pathNotInClosure if it is in none
+ */
+function viewAll<View>(
+  made: readonly MadePlan[],
+  isPartial: boolean,
+  view: (made: MadePlan) => View,
+): readonly View[] {
+  let missing: unknown;
+  const views = made.flatMap((one) => {
+    try {
+      return [view(one)];
+    } catch (error) {
+      if (!isPartial || !(error instanceof NixClosureError) || error.code !== "PATH_NOT_IN_CLOSURE")
+        throw error;
+      missing ??= error;
+      return [];
+    }
+  });
+  if (views.length === 0) throw missing;
+  return views;
+}
 
 /** A name that says too little is a wrong argument, one that is not in the closure an answer. */
 function viewOf<View>(make: () => View): View {

@@ -1,4 +1,3 @@
-import type { System } from "../closure-index/system.ts";
 import { NixClosureError, pushOptionInvalid, signKeyMissing } from "../errors.ts";
 import type { SecretKey } from "../nix/secret-key.ts";
 import { isRepository, parseReference } from "../oci/reference.ts";
@@ -6,6 +5,7 @@ import { defaultChoices, parsePlanChoice, type PlanChoice } from "../push/plan-c
 import type { RepositoryAddress } from "../registry-client/repository.ts";
 import { WrongArguments } from "./exit-codes.ts";
 import { readKey } from "./key-file.ts";
+import { type PushSystems, readPushSystems } from "./push-systems.ts";
 
 /** The flags of `push`, as they are written. */
 export interface PushFlags {
@@ -17,7 +17,8 @@ export interface PushFlags {
   readonly signKey?: string;
   readonly together: boolean;
   readonly plan?: readonly string[];
-  readonly system?: System;
+  readonly name?: string;
+  readonly system?: readonly string[];
   readonly compression: "zstd" | "gzip" | "none";
   readonly mountFrom?: readonly string[];
   readonly dryRun: boolean;
@@ -28,7 +29,7 @@ export interface PushFlags {
 }
 
 /** What the flags mean that are more than a word. */
-export interface PushSettings {
+export interface PushSettings extends PushSystems {
   readonly target: RepositoryAddress;
   readonly plans: readonly PlanChoice[];
   /** Repositories of the target's host. */
@@ -40,13 +41,15 @@ export interface PushSettings {
 /**
  * Reads the flags.
  *
+ * @param words roots that are written without a system.
  * @throws WrongArguments
  */
-export async function readPushFlags(flags: PushFlags): Promise<PushSettings> {
+export async function readPushFlags(flags: PushFlags, words: readonly string[]): Promise<PushSettings> {
   try {
     if (flags.signKey === undefined && !flags.dryRun) throw signKeyMissing();
-    const target = parseTarget(flags.to);
+    const target = readTarget(flags.to);
     return {
+      ...readPushSystems(flags, words),
       target,
       plans: flags.plan?.map(parsePlanChoice) ?? defaultChoices,
       mountFrom: (flags.mountFrom ?? []).map((text) => parseMountFrom(text, target)),
@@ -57,7 +60,20 @@ export async function readPushFlags(flags: PushFlags): Promise<PushSettings> {
   }
 }
 
-function parseTarget(text: string): RepositoryAddress {
+/**
+ * Reads `--to`.
+ *
+ * @throws WrongArguments
+ */
+export function parseTarget(text: string): RepositoryAddress {
+  try {
+    return readTarget(text);
+  } catch (error) {
+    throw error instanceof NixClosureError ? new WrongArguments(error) : error;
+  }
+}
+
+function readTarget(text: string): RepositoryAddress {
   const form = "write <host>/<repository>, as in registry.example.com/nix";
   try {
     const { host, repository, tag, digest } = parseReference(text);

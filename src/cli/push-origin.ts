@@ -57,6 +57,27 @@ export async function findOrigin(
   }
 }
 
+/**
+ * The store path that one word of the command line is.
+ *
+ * @throws WrongArguments
+ */
+export async function findRoot(word: string, config: Config): Promise<StorePath> {
+  try {
+    if (isFileName(word)) return await followToStore(word);
+    const sources = [...config.sources, { name: originSource }];
+    const [root, ...others] = parseRootArguments([word], { sources, defaultSource: originSource }).roots;
+    if (others.length === 0) return root;
+    throw pushOptionInvalid(
+      "--system",
+      word,
+      "a system has one root; combine them with symlinkJoin or buildEnv",
+    );
+  } catch (error) {
+    throw error instanceof NixClosureError ? new WrongArguments(error) : error;
+  }
+}
+
 function requireLocal(link: string, from: string | undefined): void {
   if (from === undefined || from === storeDirectory || isFileName(from)) return;
   throw pushOptionInvalid("--from", from, `${link} is of the local store; push one after the other`);

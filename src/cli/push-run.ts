@@ -1,7 +1,8 @@
 import { join, resolve } from "node:path";
 import type { Config } from "../config.ts";
-import { formatBytes, pushInterrupted } from "../errors.ts";
+import { formatBytes } from "../errors.ts";
 import { baseName, type StorePath } from "../nix/store-path.ts";
+import type { Digest } from "../oci/digest.ts";
 import { cacheDirectory } from "../push/cache-directory.ts";
 import { copyFromStore, scratchKeyName } from "../push/local-store.ts";
 import type { PushedClosure, PushObserver, PushRequest } from "../push/push.ts";
@@ -12,9 +13,11 @@ import { createResolver, type Resolver } from "../resolver/resolver.ts";
 import { resolverOptions } from "../service/settings.ts";
 import { count, print, type CliContext } from "./context.ts";
 import { openConfig } from "./open-config.ts";
+import { endingOf } from "./push-ending.ts";
 import { type PushFlags, type PushSettings, readPushFlags } from "./push-flags.ts";
-import { findOrigin, originSource, type PushOrigin } from "./push-origin.ts";
+import { findOrigin, findRoot, originSource, type PushOrigin } from "./push-origin.ts";
 import { type PushProgress, startPushProgress } from "./push-progress.ts";
+import { requireNamedRoots } from "./push-systems.ts";
 import { formatPush, pushJson } from "./push-text.ts";
 import { version } from "./version.ts";
 
@@ -31,8 +34,11 @@ export async function runPush(
 ): Promise<void> {
   const started = performance.now();
   const { config } = await openConfig(flags.config);
-  const settings = await readPushFlags(flags);
-  const origin = await findOrigin(words, flags.from, flags.publicKey ?? [], config);
+  const settings = await readPushFlags(flags, words);
+  const { name } = settings;
+  const allWords = [...words, ...settings.roots.map(({ word }) => word)];
+  const origin = await findOrigin(allWords, flags.from, flags.publicKey ?? [], config);
+  const requests = await makeRequests(origin, flags, settings, config);
   const env: Environment = context.process.env ?? {};
   const { signal } = endingOf(context);
   const home = cacheDirectory(env);
@@ -48,6 +54,7 @@ export async function runPush(
       ...sessionOptions(flags, settings, env),
       resolver,
       source: source.name,
+      remote: isRemote(source),
       memoDirectory: join(home, "layers"),
       scratchDirectory: directory,
       signal,
@@ -55,14 +62,14 @@ export async function runPush(
     });
     session = open;
     const closures: PushedClosure[] = [];
-    for (const request of requestsOf(origin, flags, settings, config)) {
+    for (const request of requests) {
       progress.step(`resolving ${request.roots.map(baseName).join(" ")}`);
       const closure = await open.push(request);
       closures.push(closure);
-      if (closure.replaced !== undefined && !flags.dryRun) {
-        progress.line(`${flags.to}:${closure.tag} was ${closure.replaced} before; ${replacedHint}`);
-      }
+      tellReplaced(progress, flags, closure.tag, closure.replaced);
     }
+    const named = name === undefined ? undefined : await open.pushName(name, closures);
+    if (named !== undefined) tellReplaced(progress, flags, named.name, named.replaced);
     const { memoFailure } = open;
     if (memoFailure !== undefined) {
       progress.line(`warning: what was made cannot be remembered: ${memoFailure}`);
@@ -73,6 +80,7 @@ export async function runPush(
       repository: flags.to,
       dryRun: flags.dryRun,
       closures,
+      name: named,
       outcome: open.tally.outcome,
       seconds,
     };
@@ -82,11 +90,14 @@ export async function runPush(
   }
 }
 
-/** Aborts when the process is asked to end. */
-function endingOf(context: CliContext): AbortController {
-  const stop = new AbortController();
-  void context.ended().then((signal) => stop.abort(pushInterrupted(signal)));
-  return stop;
+function tellReplaced(
+  progress: PushProgress,
+  { to, dryRun }: PushFlags,
+  tag: string,
+  replaced: Digest | undefined,
+): void {
+  if (replaced === undefined || dryRun) return;
+  progress.line(`${to}:${tag} was ${replaced} before; ${replacedHint}`);
 }
 
 function sessionOptions(
@@ -123,21 +134,33 @@ function sessionOptions(
   };
 }
 
-/** Each root by itself, or all of them together. */
-function requestsOf(
+/** Each root by itself, or all of them together; those of a name have a store image that the name needs. */
+async function makeRequests(
   { kind, roots }: PushOrigin,
-  { together, system }: PushFlags,
-  { plans }: PushSettings,
+  { together }: PushFlags,
+  { plans, name, system, roots: systemRoots }: PushSettings,
   config: Config,
-): readonly PushRequest[] {
-  const sets: readonly (readonly StorePath[])[] = together ? [roots] : roots.map((root) => [root]);
-  return sets.map((set) => ({
-    roots: set,
-    plans,
-    maxVolumes: config.plan.maxVolumes,
-    system,
-    hiddenKey: kind === "local-store" ? scratchKeyName : undefined,
-  }));
+): Promise<readonly PushRequest[]> {
+  const hiddenKey = kind === "local-store" ? scratchKeyName : undefined;
+  const common = { plans, maxVolumes: config.plan.maxVolumes, hiddenKey };
+  if (name === undefined) {
+    const sets: readonly (readonly StorePath[])[] = together ? [roots] : roots.map((root) => [root]);
+    return sets.map((set) => ({ ...common, roots: set, system }));
+  }
+  const named =
+    systemRoots.length === 0
+      ? roots.map((root) => ({ root, system }))
+      : await Promise.all(
+          systemRoots.map(async (one) => ({ root: await findRoot(one.word, config), system: one.system })),
+        );
+  requireNamedRoots(
+    name,
+    named.map(({ root }) => root),
+    roots,
+  );
+  return named.map(({ root, system: of }) => {
+    return { ...common, plans: [...plans, "whole"], roots: [root], system: of };
+  });
 }
 
 /** The configuration of a resolver, and the name of its source that has the closures. */
@@ -160,6 +183,12 @@ async function openSource(
       return only(copied.url, [copied.publicKey]);
     }
   }
+}
+
+/** Whether a source has caches over HTTP. */
+function isRemote({ config, name }: { readonly config: Config; readonly name: string }): boolean {
+  const source = config.sources.find((one) => one.name === name);
+  return source !== undefined && "caches" in source && source.caches.some((url) => /^https?:/i.test(url));
 }
 
 function observerOf(progress: PushProgress): PushObserver {

@@ -45,11 +45,16 @@ export const pushCommand = buildCommand({
           "Store image to make: stock, tuned, per-path, bundle, or a number of images (repeatable; default: stock and tuned)",
         placeholder: "PLAN",
       },
+      name: {
+        ...optionalText,
+        brief: "Push the closures of several systems under one name, for Pods on nodes of any of them",
+        placeholder: "NAME",
+      },
       system: {
-        kind: "enum",
-        values: ["x86_64-linux", "aarch64-linux"],
-        brief: "System of the closure (default: that of its programs)",
-        optional: true,
+        ...texts,
+        brief:
+          "System of the closure, x86_64-linux or aarch64-linux (default: that of its programs); with --name and its root, once for each system",
+        placeholder: "SYSTEM[=ROOT]",
       },
       compression: {
         kind: "enum",

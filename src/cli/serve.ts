@@ -43,6 +43,12 @@ export const serveCommand = buildCommand({
     ]);
     const { config, file: configFile } = await openConfig(flags.config);
     const { role } = flags;
+    if (role !== "webhook" && !config.registry.enabled) {
+      const { configInvalid } = await import("../errors.ts");
+      throw configInvalid(configFile ?? "defaults", [
+        `registry.enabled: false leaves the webhook alone, and not the role ${role}; run "nix-closure serve --role webhook"`,
+      ]);
+    }
     const log = createLogger({ level: flags.logLevel ?? config.log.level });
     const ended = this.ended();
     const start = new AbortController();

@@ -1,13 +1,14 @@
-import { closureIndexInvalid } from "../errors.ts";
 import { parseStorePath, type StorePath } from "../nix/store-path.ts";
 import { type Document, encodeDocument, mediaTypes } from "../oci/documents.ts";
 import { maxTagRoots } from "./closure-tag.ts";
+import { requireIndex } from "./index-entries.ts";
 import { parseJsonDocument } from "./json-document.ts";
 import { JsonFields } from "./json-fields.ts";
 import { type ManifestDescriptor, readDescriptor } from "./manifest-descriptor.ts";
 import { annotations, closureArtifactType } from "./media-types.ts";
 import { type ClosureDocument, documentLimits } from "./pushed-closure.ts";
-import { architectures, parseSystem, type System } from "./system.ts";
+import { imageEntry } from "./platform-index.ts";
+import { parseSystem, type System } from "./system.ts";
 
 export {
   type ClosureManifest,
@@ -17,6 +18,8 @@ export {
 } from "./closure-manifest.ts";
 
 const what = "the index";
+/** It names one document, and has as many signatures as are tried, of some hundred bytes each. Nobody has signed it itself. */
+const maxClosureManifestBytes = 64 * 1024;
 const maxEntries = documentLimits.paths + documentLimits.storeImages + 1;
 
 /** A fetched index, as far as it can be read before the closure document is there. */
@@ -36,23 +39,34 @@ export function imagesOf({ storeImages, paths }: ClosureDocument): readonly Mani
 
 /** The index of a pushed closure: plain manifests, since some clients refuse an index in an index. */
 export function closureIndex(document: ClosureDocument, closureManifest: ManifestDescriptor): Document {
-  const platform = { architecture: architectures[document.system], os: "linux" };
-  const entry = ({ digest, size }: ManifestDescriptor): object => ({
-    mediaType: mediaTypes.manifest,
-    digest,
-    size,
-  });
+  return indexOf(document, closureManifest, { artifactType: closureArtifactType });
+}
+
+/**
+ * What {@link closureIndex} becomes where a program copies it that does not know `artifactType`, which came with OCI
+ * image-spec 1.1: skopeo 1.9, Debian 12's, writes an index anew from what it knows of it, manifests as they are.
+ */
+export function copiedClosureIndex(document: ClosureDocument, closureManifest: ManifestDescriptor): Document {
+  return indexOf(document, closureManifest, {});
+}
+
+function indexOf(
+  document: ClosureDocument,
+  { digest, size }: ManifestDescriptor,
+  kind: { readonly artifactType?: string },
+): Document {
+  const { system } = document;
   return encodeDocument(mediaTypes.index, {
     schemaVersion: 2,
     mediaType: mediaTypes.index,
-    artifactType: closureArtifactType,
+    ...kind,
     manifests: [
-      ...imagesOf(document).map((image) => ({ ...entry(image), platform })),
-      { ...entry(closureManifest), artifactType: closureArtifactType },
+      ...imagesOf(document).map((manifest) => imageEntry({ system, manifest })),
+      { mediaType: mediaTypes.manifest, digest, size, ...kind },
     ],
     annotations: {
       [annotations.roots]: document.roots.join(" "),
-      [annotations.system]: document.system,
+      [annotations.system]: system,
     },
   });
 }
@@ -65,14 +79,16 @@ export function closureIndex(document: ClosureDocument, closureManifest: Manifes
 export function parseClosureIndex(bytes: Uint8Array): FetchedIndex {
   const fields = parseJsonDocument(bytes, what);
   fields.constant("mediaType", mediaTypes.index);
-  fields.constant("artifactType", closureArtifactType);
+  const isCopied =
+    fields.optional("artifactType") === undefined && fields.optional("annotations") !== undefined;
+  if (!isCopied) fields.constant("artifactType", closureArtifactType);
   const manifests = fields.list("manifests", 1, maxEntries);
   const last = new JsonFields(manifests.at(-1), "the last entry of the index");
-  last.constant("artifactType", closureArtifactType);
+  if (!isCopied) last.constant("artifactType", closureArtifactType);
   const claims = fields.object("annotations");
   return {
     bytes,
-    closureManifest: readDescriptor(last),
+    closureManifest: readDescriptor(last, maxClosureManifestBytes),
     roots: claims.parsed(annotations.roots, parseRoots),
     system: claims.parsed(annotations.system, parseSystem),
   };
@@ -86,47 +102,13 @@ function parseRoots(text: string): readonly StorePath[] {
 
 /**
  * Holds a fetched index against a closure document whose signature was verified: its entries are the document's images,
- * its annotations those of the document, and there is nothing else.
+ * its annotations those of the document, and there is nothing else. It may be a {@link copiedClosureIndex}.
  *
  * @throws closureIndexInvalid
  */
 export function checkClosureIndex(index: FetchedIndex, document: ClosureDocument): void {
   const expected = closureIndex(document, index.closureManifest);
-  if (Buffer.compare(index.bytes, expected.bytes) === 0) return;
-  const [found, wanted] = [index.bytes, expected.bytes].map((bytes) => parseJsonDocument(bytes, what));
-  if (found !== undefined && wanted !== undefined) {
-    requireSameEntries(found, wanted);
-    for (const name of [annotations.roots, annotations.system]) {
-      found.object("annotations").constant(name, wanted.object("annotations").text(name));
-    }
-  }
-  throw closureIndexInvalid(`${what} has something that the signed closure document does not account for`);
-}
-
-function requireSameEntries(index: JsonFields, expected: JsonFields): void {
-  const found = index.list("manifests", 0, Infinity);
-  const wanted = expected.list("manifests", 0, Infinity);
-  if (found.length !== wanted.length) {
-    throw closureIndexInvalid(
-      `${what} has ${found.length - 1} images, the signed closure document ${wanted.length - 1}`,
-    );
-  }
-  for (const [number, entry] of found.entries()) {
-    const place = `entry ${number + 1} of the index`;
-    requireSameEntry(new JsonFields(entry, place), new JsonFields(wanted[number], place));
-  }
-}
-
-/** Says what differs between an entry and the one that the document has in its place; the rest, nobody looks at. */
-function requireSameEntry(found: JsonFields, wanted: JsonFields): void {
-  for (const name of ["mediaType", "digest"]) found.constant(name, wanted.text(name));
-  if (found.optional("size") !== wanted.optional("size")) {
-    throw found.wrong(
-      "size",
-      `it is not ${String(wanted.optional("size"))}, as in the signed closure document`,
-    );
-  }
-  if (wanted.optional("platform") === undefined) return;
-  const platform = wanted.object("platform");
-  for (const name of ["architecture", "os"]) found.object("platform").constant(name, platform.text(name));
+  const copied = copiedClosureIndex(document, index.closureManifest);
+  const claims = [annotations.roots, annotations.system];
+  requireIndex(index.bytes, [expected.bytes, copied.bytes], "the signed closure document", claims);
 }

@@ -3,7 +3,8 @@ import { describe, type Document, encodeDocument, mediaTypes } from "../oci/docu
 import { parseJsonDocument, requireForm } from "./json-document.ts";
 import { JsonFields } from "./json-fields.ts";
 import { type ManifestDescriptor, readDescriptor } from "./manifest-descriptor.ts";
-import { annotations, closureArtifactType, closureDocumentMediaType } from "./media-types.ts";
+import { closureArtifactType, closureDocumentMediaType } from "./media-types.ts";
+import { readSignatures, signatureAnnotations } from "./signature-annotations.ts";
 
 const what = "the closure manifest";
 
@@ -26,7 +27,7 @@ export function closureManifest({ document, signatures }: ClosureManifest): Docu
     artifactType: closureArtifactType,
     config: describe(emptyConfig),
     layers: [{ mediaType: closureDocumentMediaType, digest: document.digest, size: document.size }],
-    ...(signatures.length > 0 && { annotations: { [annotations.signatures]: signatures.join(" ") } }),
+    ...signatureAnnotations(signatures),
   });
 }
 
@@ -46,9 +47,4 @@ export function parseClosureManifest(bytes: Uint8Array): ClosureManifest {
   const manifest = { document: readDescriptor(descriptor), signatures: readSignatures(fields) };
   requireForm(bytes, closureManifest(manifest).bytes, what);
   return manifest;
-}
-
-function readSignatures(fields: JsonFields): readonly string[] {
-  if (fields.optional("annotations") === undefined) return [];
-  return fields.object("annotations").text(annotations.signatures).split(" ");
 }

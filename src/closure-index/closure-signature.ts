@@ -8,6 +8,7 @@ import {
   type Signature,
 } from "../nix/signature.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { ClosureName } from "./closure-name.ts";
 import type { System } from "./system.ts";
 
 /**
@@ -22,20 +23,30 @@ export interface ClosureStatement {
   readonly document: Digest;
 }
 
-/** Signs a pushed closure: `<key name>:<base64>`. */
-export function signClosure({ name, key }: SecretKey, statement: ClosureStatement): string {
+/**
+ * What a signature of a name covers: what it stands for, and the name itself, so that one cannot be put in another one's
+ * place. Nothing in it says when it was signed.
+ */
+export interface NameStatement {
+  readonly name: ClosureName;
+  /** Of the bytes of the name document. */
+  readonly document: Digest;
+}
+
+/** Signs a pushed closure, or a name: `<key name>:<base64>`. */
+export function signClosure({ name, key }: SecretKey, statement: ClosureStatement | NameStatement): string {
   return formatSignature({ keyName: name, bytes: sign(null, statementBytes(statement), key) });
 }
 
 /**
- * The first of the keys that signed a closure. As for narinfos, a signature counts only for keys of its own name, several
+ * The first of the keys that signed a closure or a name. As for narinfos, a signature counts only for keys of its own name, several
  * keys may share one, and no more than 64 are tried.
  *
- * @param signatures as the closure manifest has them; malformed ones do not count.
+ * @param signatures as the manifest has them; malformed ones do not count.
  */
 export function verifyClosure(
   signatures: readonly string[],
-  statement: ClosureStatement,
+  statement: ClosureStatement | NameStatement,
   keys: readonly PublicKey[],
 ): PublicKey | undefined {
   return findSigningKey(wellFormed(signatures), () => statementBytes(statement), keys);
@@ -49,6 +60,10 @@ function* wellFormed(signatures: readonly string[]): Generator<Signature> {
   }
 }
 
-function statementBytes({ tag, system, document }: ClosureStatement): Uint8Array {
+/** Neither a tag nor a name has a ";", and the first word tells which of the two it is. */
+function statementBytes(statement: ClosureStatement | NameStatement): Uint8Array {
+  const { document } = statement;
+  if ("name" in statement) return Buffer.from(`nix-closure-name-1;${statement.name};${document}`);
+  const { tag, system } = statement;
   return Buffer.from(`nix-closure-1;${tag};${system};${document}`);
 }

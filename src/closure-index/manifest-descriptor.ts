@@ -14,11 +14,12 @@ export const maxManifestBytes = 4 * 1024 * 1024;
 /**
  * Reads digest and size of a descriptor.
  *
+ * @param maxBytes that it may have.
  * @throws closureIndexInvalid
  */
-export function readDescriptor(fields: JsonFields): ManifestDescriptor {
+export function readDescriptor(fields: JsonFields, maxBytes = maxManifestBytes): ManifestDescriptor {
   return {
     digest: fields.parsed("digest", parseDigest),
-    size: fields.integer("size", 1, maxManifestBytes),
+    size: fields.integer("size", 1, maxBytes),
   };
 }

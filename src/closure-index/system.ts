@@ -1,8 +1,14 @@
-/** Systems that closures are pushed for, by Nix's name, each with the architecture of its images in Go's words. */
+/**
+ * Systems that closures are pushed for, by Nix's name, each with the architecture of its images in Go's words, which are
+ * those of Kubernetes' label for nodes, too.
+ */
 export const architectures = { "aarch64-linux": "arm64", "x86_64-linux": "amd64" } as const;
 
 /** A system in Nix's words. */
 export type System = keyof typeof architectures;
+
+/** All of them, the most usual one first. */
+export const systems: readonly System[] = ["x86_64-linux", "aarch64-linux"];
 
 /** Whether closures can be pushed for a system of this name. */
 export function isSystem(name: string): name is System {

@@ -28,11 +28,15 @@ type Parts = AsyncGenerator<Part, void, undefined>;
 /**
  * zstd (RFC 8878), of one frame or many, with or without frames to be skipped.
  *
- * @param maxWindow bytes, a power of two: memory that the data can make the decoder take.
+ * @param options.maxWindow bytes, a power of two: memory that the data can make the decoder take.
+ * @param options.chunkSize bytes that it gives at a time.
  */
 export async function* decompressZstd(
   input: AsyncIterable<Uint8Array>,
-  maxWindow = maxZstdWindow,
+  {
+    maxWindow = maxZstdWindow,
+    chunkSize = decoderChunkSize,
+  }: { readonly maxWindow?: number; readonly chunkSize?: number } = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let bytes = 0;
   const parts = splitFrames(input, maxWindow, (count) => {
@@ -47,7 +51,7 @@ export async function* decompressZstd(
     if (frames >= freeFrames + bytes / bytesForFrame)
       throw new Error(`it has too many frames, ${frames} in ${bytes} bytes`);
     const decoder = zlib.createZstdDecompress({
-      chunkSize: decoderChunkSize,
+      chunkSize,
       params: { [zlib.constants.ZSTD_d_windowLogMax]: Math.log2(maxWindow) },
     });
     yield* runDecoder(decoder, frameBytes(first.value, parts));

@@ -1,4 +1,4 @@
-import type { FileHandle } from "node:fs/promises";
+import { type FileHandle, rm } from "node:fs/promises";
 
 import { type NixClosureError, toNixClosureError } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
@@ -77,8 +77,11 @@ export class CompressedLayerMaker {
   }
 
   async #addAll(writer: CompressedLayerWriter): Promise<ElfMachine> {
+    const { parts, programs, narLimits } = this.#task;
+    const keeps = new Map(parts.map(({ locations, keep }) => [locations[0], keep]));
     const ahead = new NarsAhead(this.#parts, {
-      open: async (location, until) => openDecodedNar(location, until, this.#task),
+      open: async (location, until) =>
+        openDecodedNar(location, until, { programs, narLimits, keep: keeps.get(location) }),
       signal: this.#signal,
       clock: systemClock,
     });
@@ -110,6 +113,8 @@ export class CompressedLayerMaker {
         return machines?.machine ?? "none";
       } catch (cause) {
         const error = toNixClosureError(cause);
+        // Whoever reads the copy would find the same.
+        if (part.keep !== undefined) await rm(part.keep, { force: true });
         if (this.#signal.aborted || isOurs(error)) throw error;
         if (error.code === "NAR_MISSING") this.#missing.add(part.storePath);
         errors.push(nameNar(error, attempt.location));

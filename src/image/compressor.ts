@@ -1,5 +1,6 @@
 import zlib from "node:zlib";
 
+import { freeMemory } from "../compression/free-memory.ts";
 import { GzipCompressor } from "./gzip-compressor.ts";
 import { type LayerCompression, zstdLevel } from "./layer-compression.ts";
 
@@ -77,6 +78,17 @@ class ZstdCompressor implements Compressor {
   }
 
   async #pass(output: CompressedOutput): Promise<void> {
-    for await (const chunk of this.#stream as AsyncIterable<Uint8Array>) await output(chunk);
+    for await (const chunk of this.#stream as AsyncIterable<Uint8Array>) {
+      await output(chunk);
+      freeLast(chunk);
+    }
   }
+}
+
+/**
+ * Gives back the memory that a stream of node:zlib has filled, with the last chunk that lies in it: the collector would let
+ * some dozen megabytes of it come together.
+ */
+function freeLast({ buffer, byteOffset, byteLength }: Uint8Array): void {
+  if (byteOffset + byteLength === buffer.byteLength) freeMemory(new Uint8Array(buffer));
 }

@@ -3,6 +3,7 @@ import { freeMemory } from "../compression/free-memory.ts";
 import type { Programs } from "../compression/programs.ts";
 import { toNixClosureError } from "../errors.ts";
 import type { NarLocation } from "../resolver/nar-location.ts";
+import { copyNar } from "./nar-copy.ts";
 import { type NarLimits, openNar } from "../resolver/open-nar.ts";
 
 /**
@@ -22,6 +23,8 @@ export interface DecodedNar {
 /** How NARs are read. */
 export interface NarReading {
   readonly programs: Programs;
+  /** A file for a copy of it; see `copyNar`. */
+  readonly keep?: string | undefined;
   /** Other time limits than the usual ones. */
   readonly narLimits?: NarLimits | undefined;
 }
@@ -34,9 +37,10 @@ export interface NarReading {
 export async function openDecodedNar(
   location: NarLocation,
   signal: AbortSignal,
-  { programs, narLimits }: NarReading,
+  { programs, narLimits, keep }: NarReading,
 ): Promise<DecodedNar> {
-  const compressed = await openNar(location, signal, narLimits);
+  const opened = await openNar(location, signal, narLimits);
+  const compressed = keep === undefined ? opened : copyNar(opened, keep);
   const stop = (): void => void compressed.destroy(toNixClosureError(signal.reason));
   signal.addEventListener("abort", stop, { once: true });
   const destroy = (): void => {

@@ -24,7 +24,9 @@ export interface ImageDocuments {
 const architectures = ["amd64", "arm64"] as const;
 
 /** Makes the documents of a record: the same bytes for the same record, always. */
-export function imageDocuments(record: ImageRecord): ImageDocuments {
+export function imageDocuments(
+  record: ImageText & Pick<ImageRecord, "mountPoints" | "user"> & { readonly layers: readonly NamedLayer[] },
+): ImageDocuments {
   const { layers, mountPoints, user } = record;
   const images = architectures.map((architecture) => ({
     architecture,

@@ -19,6 +19,7 @@ import { fromErrorData } from "./conversion-task.ts";
 import { ConversionFailure } from "./conversions.ts";
 import { contentLayers } from "./content-layers.ts";
 import { compressionName, type LayerCompression } from "./layer-compression.ts";
+import type { LayerPart } from "./layer.ts";
 import { layerParts } from "./layer-parts.ts";
 import {
   layersOf,
@@ -59,6 +60,8 @@ export interface MakeOptions {
   readonly signal: AbortSignal;
   /** Hears how many bytes of the tar there are, every megabyte; fewer than before after a beginning anew. */
   readonly onProgress?: (tarSize: number) => void;
+  /** Says otherwise where a NAR is to be read, and what becomes of it. */
+  readonly place?: (part: LayerPart) => LayerPart;
 }
 
 /** Makes compressed layers in files, for an ordinary registry: the content is that of our own registry's layers. */
@@ -143,8 +146,8 @@ export class LayerConverter {
 
   async #makeOnce(layer: PlannedLayer, file: string, options: MakeOptions): Promise<PushedLayer> {
     const { resolver, source, compression, programs, narLimits } = this.#options;
-    const { signal, onProgress } = options;
-    const parts = await layerParts(resolver, source, layer.paths, signal);
+    const { signal, onProgress, place = (part) => part } = options;
+    const parts = (await layerParts(resolver, source, layer.paths, signal)).map(place);
     let result: CompressionResult;
     try {
       result = await this.#threads.run({

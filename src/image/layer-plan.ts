@@ -133,16 +133,19 @@ async function planStore(resolver: Resolver, name: StoreImageName, signal: Abort
 }
 
 function planBase(name: BaseImageName): ImagePlan {
-  const version = String(conversionVersion);
   return {
     kind: "base",
-    image: {
-      ...formatImageName({ ...name, version: conversionVersion }),
-      labels: { [`${labelPrefix}.base`]: version },
-      createdBy: createdBy("base image"),
-      user: baseUser,
-    },
-    layers: [{ key: `base ${version}`, paths: [] }],
+    image: { ...formatImageName({ ...name, version: conversionVersion }), ...baseText() },
+    layers: [{ key: `base ${conversionVersion}`, paths: [] }],
+  };
+}
+
+/** All but the name and the layer of the base image. */
+export function baseText(): ImageText & { readonly user: string } {
+  return {
+    labels: { [`${labelPrefix}.base`]: String(conversionVersion) },
+    createdBy: createdBy("base image"),
+    user: baseUser,
   };
 }
 

@@ -12,6 +12,8 @@ export interface LayerPart {
   readonly storePath: StorePath;
   /** Where it is, in the order to be tried. */
   readonly locations: readonly NarLocation[];
+  /** Where what is read from the first location is copied, as it is there: another layer needs it too. */
+  readonly keep?: string;
   /** The content addresses that the path is trusted for; its content must have all of them, from wherever it comes. */
   readonly contentAddresses: readonly string[];
 }

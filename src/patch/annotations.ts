@@ -1,3 +1,4 @@
+import { isSystem, type System, systems } from "../closure-index/system.ts";
 import {
   annotationInvalid,
   annotationUnknown,
@@ -5,11 +6,9 @@ import {
   nearest,
   NixClosureError,
   quote,
-  rootsMissing,
-  sourceUnknown,
 } from "../errors.ts";
-import { parseRoot, type StorePath } from "../nix/store-path.ts";
 import { strategies, type Strategy } from "../plan/plan.ts";
+import { type AskedClosure, type KnownSources, parseAskedClosure } from "./asked-closure.ts";
 
 /** The annotations of docs/annotations.md. */
 export const annotationKeys = {
@@ -26,18 +25,11 @@ export const annotationKeys = {
 /** The keys that concern the whole Pod. */
 const podKeys = Object.values(annotationKeys).filter((key) => key !== annotationKeys.container);
 
-/** Roots in one source. */
-export interface Roots {
-  readonly source: string;
-  /** As written, without repetitions; the first one is the profile. Never empty. */
-  readonly roots: readonly [StorePath, ...StorePath[]];
-}
-
 /** A Pod's annotations, parsed. */
 export interface Annotations {
-  readonly closure?: Roots;
+  readonly closure?: AskedClosure;
   /** By container name. */
-  readonly containerClosures: ReadonlyMap<string, Roots>;
+  readonly containerClosures: ReadonlyMap<string, AskedClosure>;
   readonly containers?: readonly string[];
   readonly strategy?: Strategy;
   /** Where the first root is mounted a second time; undefined for nowhere. */
@@ -47,28 +39,13 @@ export interface Annotations {
   readonly system?: System;
 }
 
-/** A Nix system that Kubernetes nodes have, with its architecture in Kubernetes' words. */
-export interface System {
-  readonly system: string;
-  readonly architecture: string;
-}
-
-const defaultProfile = "/nix/var/nix/profiles/default";
-const systems: readonly System[] = [
-  { system: "x86_64-linux", architecture: "amd64" },
-  { system: "aarch64-linux", architecture: "arm64" },
-];
-
-/** What the validators need from the configuration. */
-export interface KnownSources {
-  readonly sources: readonly string[];
-  readonly defaultSource: string;
-}
+/** Where the first root is mounted a second time if nothing else is said. */
+export const defaultProfile = "/nix/var/nix/profiles/default";
 
 /**
  * Parses a Pod's annotations.
  * @param errors gets one error for each thing that is wrong: annotationUnknown, annotationInvalid, storePathInvalid,
- *   sourceUnknown, rootsMissing.
+ *   sourceUnknown, rootsMissing, closureNameInvalid.
  * @returns undefined if the Pod asks for no closure; what is wrong is left out.
  */
 export function parseAnnotations(
@@ -98,13 +75,13 @@ export function parseAnnotations(
   }
 
   const closure = take(annotationKeys.closure, (value) =>
-    parseRoots(`annotation ${annotationKeys.closure}`, value, known, errors),
+    parseAskedClosure(`annotation ${annotationKeys.closure}`, value, known, errors),
   );
-  const containerClosures = new Map<string, Roots>();
+  const containerClosures = new Map<string, AskedClosure>();
   for (const key of containerKeys) {
     if (errors.length > maxListed) break;
-    const roots = take(key, (value) => parseRoots(`annotation ${key}`, value, known, errors));
-    if (roots !== undefined) containerClosures.set(containerOf(key) ?? "", roots);
+    const asked = take(key, (value) => parseAskedClosure(`annotation ${key}`, value, known, errors));
+    if (asked !== undefined) containerClosures.set(containerOf(key) ?? "", asked);
   }
   const containers = take(annotationKeys.containers, parseContainers);
   const strategy = take(annotationKeys.strategy, parseStrategy);
@@ -158,43 +135,6 @@ function nearestKey(key: string): string {
   return nearest(key, [...podKeys, containerKey]) ?? annotationKeys.closure;
 }
 
-/**
- * Parses `[<source>:] <store path>[, <store path>...]`.
- * @param where the place of the value, for messages.
- * @param errors gets one error for each thing that is wrong; the result is then undefined.
- */
-export function parseRoots(
-  where: string,
-  value: string,
-  known: KnownSources,
-  errors: NixClosureError[],
-): Roots | undefined {
-  const prefix = /^([^/\s,]*?)\s*:/.exec(value);
-  const source = prefix?.[1] ?? known.defaultSource;
-  const errorsBefore = errors.length;
-  if (!known.sources.includes(source)) errors.push(sourceUnknown(source, known.sources).within(where));
-  const words = value
-    .slice(prefix?.[0].length ?? 0)
-    .split(/[\s,]+/)
-    .filter((word) => word !== "");
-  if (words.length === 0) errors.push(rootsMissing(where));
-  const roots = new Set<StorePath>();
-  for (const word of words) {
-    // A message names no more of them, and an annotation can have a hundred thousand.
-    if (errors.length > maxListed) break;
-    try {
-      roots.add(parseRoot(word));
-    } catch (error) {
-      if (!(error instanceof NixClosureError)) throw error;
-      errors.push(error.within(where));
-    }
-  }
-  const [first, ...rest] = roots;
-  return first === undefined || errors.length > errorsBefore
-    ? undefined
-    : { source, roots: [first, ...rest] };
-}
-
 function parseContainers(value: string): readonly string[] {
   const names = value.split(/[\s,]+/).filter((name) => name !== "");
   if (names.length === 0)
@@ -231,14 +171,8 @@ function parsePath(value: string): boolean {
 }
 
 function parseSystem(value: string): System {
-  const system = systems.find((known) => known.system === value);
-  if (system === undefined)
-    throw oneOf(
-      annotationKeys.system,
-      value,
-      systems.map((known) => known.system),
-    );
-  return system;
+  if (!isSystem(value)) throw oneOf(annotationKeys.system, value, systems);
+  return value;
 }
 
 function oneOf(key: string, value: string, known: readonly string[]): NixClosureError {

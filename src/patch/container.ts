@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { mountConflict, type NixClosureError } from "../errors.ts";
-import { storeDirectory, type StorePath } from "../nix/store-path.ts";
+import { storeDirectory } from "../nix/store-path.ts";
 import { annotationKeys } from "./annotations.ts";
 import type { Container, EnvVar, VolumeMount } from "./pod.ts";
 import { baseImagePlaceholder } from "./request.ts";
@@ -11,7 +11,8 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 /** The mounts that a container is to have. */
 export interface ContainerMounts {
   readonly mounts: readonly { readonly name: string; readonly mountPath: string }[];
-  readonly profileRoot: StorePath;
+  /** The mount path of the volume that is the profile, and what the profile is in words. */
+  readonly profileRoot: { readonly mountPath: string; readonly words: string };
   readonly profile: string | undefined;
   readonly path: boolean | undefined;
 }
@@ -24,7 +25,7 @@ export interface ContainerContext {
   readonly removed: ReadonlySet<string>;
   /** Names of all volumes of ours that the Pod came with, or lost. */
   readonly ownedNames: ReadonlySet<string>;
-  readonly baseReference: string;
+  readonly baseImage: string;
   readonly isBase: (image: string) => boolean;
   readonly errors: NixClosureError[];
   readonly warnings: string[];
@@ -32,17 +33,19 @@ export interface ContainerContext {
 
 /** Edits one container; the same object comes back if there is nothing to do. */
 export function injectContainer(container: Container, context: ContainerContext): Container {
-  const { wanted, baseReference } = context;
+  const { wanted, baseImage } = context;
   const placeholder = container.image === baseImagePlaceholder;
   const onBase = placeholder || context.isBase(container.image ?? "");
   const profile = wanted && findProfile(container.name, wanted, context.warnings);
-  const mounts = wanted ? [...wanted.mounts, ...(profile ? [profile] : [])] : [];
+  // A name's profile is mounted nowhere else.
+  const others = (wanted?.mounts ?? []).filter(({ mountPath }) => mountPath !== profile?.mountPath);
+  const mounts = [...others, ...(profile ? [profile] : [])];
   const volumeMounts = mergeMounts(container, mounts, context);
   const env = profile && mergePath(container, profile.mountPath, wanted.path, onBase, context.warnings);
   if (!placeholder && volumeMounts === undefined && env === undefined) return container;
   return {
     ...container,
-    ...(placeholder ? baseImageFields(baseReference) : {}),
+    ...(placeholder ? baseImageFields(baseImage) : {}),
     ...(volumeMounts === undefined ? {} : { volumeMounts }),
     ...(env === undefined ? {} : { env }),
   };
@@ -65,10 +68,10 @@ function findProfile(
   warnings: string[],
 ): { readonly name: string; readonly mountPath: string } | undefined {
   if (profile === undefined) return undefined;
-  const root = mounts.find((mount) => mount.mountPath === profileRoot);
+  const root = mounts.find((mount) => mount.mountPath === profileRoot.mountPath);
   if (root === undefined) {
     warnings.push(
-      `container "${container}" has no ${profile}: ${profileRoot} is not a directory; run it by its store path`,
+      `container "${container}" has no ${profile}: ${profileRoot.words} is not a directory; run it by its store path`,
     );
     return undefined;
   }

@@ -11,7 +11,6 @@ import type { StorePath } from "../nix/store-path.ts";
 import { typesNeeded, type PlanRules, type WantedClosure } from "../plan/plan.ts";
 import { annotationKeys } from "./annotations.ts";
 import { injectContainer, type ContainerMounts } from "./container.ts";
-import { baseImageReference } from "./other-images.ts";
 import {
   findLostNames,
   findOwnedVolumes,
@@ -24,7 +23,7 @@ import { containerLists, type Container, type Pod, type Volume } from "./pod.ts"
 import { addPullSecrets } from "./pull-secrets.ts";
 import type { ContainerRequest, PodRequest } from "./request.ts";
 import { formatStatus } from "./status.ts";
-import { selectSystem } from "./system.ts";
+import { selectSystem, systemsOf } from "./system.ts";
 import { chooseSets, type ResolvedClosure } from "./volume-set.ts";
 import { nameVolumes } from "./volume-names.ts";
 
@@ -110,23 +109,23 @@ export function injectPod(
     if (!present.has(name)) volumes.push(volumeEntry(name, reference));
   }
 
-  const baseReference = baseImageReference(ours.host);
+  const { profile, system } = request.annotations;
   const edit = (container: Container): Container => {
     const target = targets.get(container.name);
     const set = target && sets.get(target.closureKey);
     const mounts: ContainerMounts | undefined = target &&
       set && {
         mounts: set.map(({ reference, mountPath }) => ({ name: names.get(reference) ?? "", mountPath })),
-        profileRoot: target.firstRoot,
-        profile: request.annotations.profile,
+        profileRoot: profileRootOf(target, profile),
+        profile,
         path: request.annotations.path,
       };
     return injectContainer(container, {
       wanted: mounts,
       removed: removedMounts,
       ownedNames,
-      baseReference,
-      isBase: (image) => parseOurReference(image, ours.host)?.kind === "base",
+      baseImage: ours.baseImage,
+      isBase: (image) => image === ours.baseImage || parseOurReference(image, ours.host)?.kind === "base",
       errors,
       warnings,
     });
@@ -137,7 +136,8 @@ export function injectPod(
     const after = before.map(edit);
     return after.some((container, i) => container !== before[i]) ? [[list, after] as const] : [];
   });
-  const selector = selectSystem(pod, request.annotations.system, errors);
+  const closuresOf = resolved.map(([, closure]) => systemsOf(closure));
+  const selector = selectSystem(pod, system, closuresOf, errors);
   throwTogether(errors);
 
   const wantedSecrets = resolved.flatMap(([, { pullSecret }]) => pullSecret ?? []);
@@ -171,6 +171,15 @@ export function injectPod(
   const bytes = jsonBytes(injected);
   if (bytes > maxObjectBytes) throw objectTooLarge(formatBytes(bytes), formatBytes(maxObjectBytes));
   return { pod: injected, warnings, volumes: count };
+}
+
+/** The volume that a container's profile is, by where it is mounted beside: that of a name has no other place. */
+function profileRootOf(
+  { firstRoot }: ContainerRequest,
+  profile: string | undefined,
+): ContainerMounts["profileRoot"] {
+  if (firstRoot !== undefined) return { mountPath: firstRoot, words: firstRoot };
+  return { mountPath: profile ?? "", words: "the root of its name" };
 }
 
 /** What an image of ours is in spec.volumes. */

@@ -1,4 +1,3 @@
-import { conversionVersion, imageReference } from "../plan/image-name.ts";
 import { isOwned, type OurReferences } from "./owned.ts";
 import { containerLists, type Pod } from "./pod.ts";
 import { baseImagePlaceholder } from "./request.ts";
@@ -11,7 +10,7 @@ export function countOtherImages({ spec }: Pod, ours: OurReferences): number {
   const references = new Set<string>();
   for (const list of containerLists) {
     for (const { image } of spec[list] ?? []) {
-      if (image === baseImagePlaceholder) references.add(baseImageReference(ours.host));
+      if (image === baseImagePlaceholder) references.add(ours.baseImage);
       else if (image) references.add(image);
     }
   }
@@ -20,13 +19,4 @@ export function countOtherImages({ spec }: Pod, ours: OurReferences): number {
     if (reference && !isOwned(volume, ours)) references.add(reference);
   }
   return references.size;
-}
-
-/**
- * What {@link baseImagePlaceholder} is replaced by.
- *
- * @param host host part of our registry's references.
- */
-export function baseImageReference(host: string): string {
-  return imageReference(host, { kind: "base", version: conversionVersion });
 }

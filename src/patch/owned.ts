@@ -7,6 +7,8 @@ import { allContainers, type Container, type Pod, type Volume } from "./pod.ts";
 export interface OurReferences {
   /** Host of our registry. */
   readonly host: string;
+  /** What the placeholder of the base image is replaced by. */
+  readonly baseImage: string;
   /** `<host>/<repository>` of each source of pushed closures. */
   readonly repositories: readonly string[];
 }
@@ -19,8 +21,8 @@ export interface OwnedVolume {
   readonly image: ImageName | PlannedVolume["image"] | undefined;
 }
 
-/** `nix-<hash>` or `nix-store-<check>`, and what tells two of one name apart (src/patch/volume-names.ts). */
-const namePattern = /^nix-(?:[0-9a-z]{32}|store-[0-9a-f]{16})(?:-[0-9a-f]{8})?$/;
+/** `nix-<hash>`, `nix-store-<check>` or `nix-profile-<check>`, and what tells two of one name apart (src/patch/volume-names.ts). */
+const namePattern = /^nix-(?:[0-9a-z]{32}|(?:store|profile)-[0-9a-f]{16})(?:-[0-9a-f]{8})?$/;
 
 /**
  * The Pod's volumes that are ours: their name has our pattern and their reference lies on our registry, or at or below

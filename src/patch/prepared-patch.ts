@@ -1,5 +1,6 @@
 import type { Operation } from "fast-json-patch";
 import { LRUCache } from "lru-cache";
+import type { ClosureName } from "../closure-index/closure-name.ts";
 import type { StorePath } from "../nix/store-path.ts";
 import { annotationKeys, isOurs } from "./annotations.ts";
 import { maxObjectBytes } from "./inject.ts";
@@ -7,6 +8,7 @@ import { countOtherImages } from "./other-images.ts";
 import type { OurReferences } from "./owned.ts";
 import { containerLists, type Container, type Pod } from "./pod.ts";
 import { baseImagePlaceholder } from "./request.ts";
+import { architectureLabel } from "./system.ts";
 
 /** A Pod's patch as it is sent. */
 export interface EncodedPatch {
@@ -34,12 +36,13 @@ export interface PreparedPatch extends EncodedPatch {
   readonly encoded: Buffer;
   readonly shape: Shape;
   /** The closures that it was made of. */
-  readonly closures: readonly {
-    readonly source: string;
-    readonly roots: readonly StorePath[];
-    readonly version: number;
-  }[];
+  readonly closures: readonly PreparedFrom[];
 }
+
+/** A closure that a patch was made of, and which one it was of those that have been there. */
+export type PreparedFrom = { readonly source: string; readonly version: number } & (
+  { readonly roots: readonly StorePath[] } | { readonly name: ClosureName }
+);
 
 /** Bytes of base64 that are kept. */
 const maxKept = 16 * 1024 * 1024;
@@ -104,13 +107,15 @@ export function shapeOf(pod: Pod, ours: OurReferences, pullSecrets: readonly str
   if (typeof first !== "string" || (spec.os?.name ?? "linux") !== "linux") return undefined;
   if ((spec.nodeSelector?.["kubernetes.io/os"] ?? "linux") !== "linux") return undefined;
   for (const { name } of spec.volumes ?? []) if (mayBeOurs(name)) return undefined;
+  // A name of one system selects the nodes.
+  parts.push(!spec.nodeSelector, spec.nodeSelector?.[architectureLabel]);
   // Of the images themselves a plan depends on nothing but how many there are.
   parts.push(!spec.volumes, countOtherImages(pod, ours));
   addPullSecretsOf(pod, pullSecrets, parts);
   for (const list of containerLists) {
     const containers = spec[list] ?? [];
     parts.push(containers.length);
-    for (const container of containers) if (!addContainer(container, ours.host, parts)) return undefined;
+    for (const container of containers) if (!addContainer(container, ours, parts)) return undefined;
   }
   return { key: first, parts };
 }
@@ -126,10 +131,11 @@ function addPullSecretsOf({ spec }: Pod, pullSecrets: readonly string[], parts: 
 /** @returns false for one that is not as most are. */
 function addContainer(
   { name, image, imagePullPolicy, env, volumeMounts }: Container,
-  host: string,
+  { host, baseImage }: OurReferences,
   parts: ShapePart[],
 ): boolean {
   const onBase = image === baseImagePlaceholder;
+  if (image === baseImage) return false;
   if (!onBase && image && (image.startsWith("nix.closure") || image.startsWith(`${host}/`))) return false;
   parts.push(name, onBase, onBase && imagePullPolicy === "IfNotPresent", !env);
   // Of several entries with one name the last one counts.

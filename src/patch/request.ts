@@ -1,21 +1,17 @@
+import type { ClosureName } from "../closure-index/closure-name.ts";
 import {
   baseImageUnknown,
   containerUnknown,
   maxListed,
   type NixClosureError,
   osUnsupported,
+  strategyNotForNames,
   throwTogether,
   tooManyClosures,
 } from "../errors.ts";
 import type { StorePath } from "../nix/store-path.ts";
-import {
-  annotationKeys,
-  containerOf,
-  parseAnnotations,
-  type Annotations,
-  type KnownSources,
-  type Roots,
-} from "./annotations.ts";
+import { annotationKeys, containerOf, parseAnnotations, type Annotations } from "./annotations.ts";
+import type { AskedClosure, KnownSources } from "./asked-closure.ts";
 import { allContainers, type Pod } from "./pod.ts";
 
 /** The image that stands for the configured base image. */
@@ -25,7 +21,10 @@ export const baseImagePlaceholder = "nix.closure/base";
 const maxClosures = 200;
 
 /** One distinct closure that a Pod asks for. */
-export interface ClosureRequest {
+export type ClosureRequest = RootsRequest | NameRequest;
+
+/** The closure of roots. */
+export interface RootsRequest {
   /** Identifies it within the Pod: source and roots, in any order. */
   readonly key: string;
   readonly source: string;
@@ -34,11 +33,22 @@ export interface ClosureRequest {
   readonly profileRoots: ReadonlySet<StorePath>;
 }
 
+/** What a name stands for. */
+export interface NameRequest {
+  /** Source and name. */
+  readonly key: string;
+  readonly source: string;
+  readonly name: ClosureName;
+  /** Where its root is mounted a second time; undefined: nowhere. */
+  readonly profile: string | undefined;
+}
+
 /** What one container asks for. */
 export interface ContainerRequest {
   readonly name: string;
   readonly closureKey: string;
-  readonly firstRoot: StorePath;
+  /** undefined: it asks for a name. */
+  readonly firstRoot: StorePath | undefined;
   /** An annotation names this container: it gets the closure even if it joined an injected Pod later. */
   readonly named: boolean;
 }
@@ -56,7 +66,7 @@ export interface PodRequest {
  * Reads what a Pod asks for.
  * @returns undefined if it asks for no closure.
  * @throws one error that holds all that is wrong: those of parseAnnotations, containerUnknown, baseImageUnknown,
- * osUnsupported; tooManyClosures.
+ * osUnsupported, strategyNotForNames; tooManyClosures.
  */
 export function readRequest(pod: Pod, known: KnownSources): PodRequest | undefined {
   const errors: NixClosureError[] = [];
@@ -90,6 +100,11 @@ export function readRequest(pod: Pod, known: KnownSources): PodRequest | undefin
   }
   const os = pod.spec.os?.name ?? pod.spec.nodeSelector?.["kubernetes.io/os"] ?? "linux";
   if (os !== "linux") errors.push(osUnsupported(os));
+  const { strategy = "auto" } = annotations;
+  for (const name of namesIn(annotations)) {
+    if (strategy === "auto" || strategy === "bundle" || errors.length > maxListed) break;
+    errors.push(strategyNotForNames(strategy, name));
+  }
   throwTogether(errors);
 
   const selected = annotations.containers && new Set(annotations.containers);
@@ -107,40 +122,49 @@ function requestOf(
 ): readonly ContainerRequest[] {
   const own = annotations.containerClosures.get(name);
   const listed = selected?.has(name);
-  const roots = own ?? (listed === false ? undefined : annotations.closure);
-  if (roots === undefined) return [];
+  const asked = own ?? (listed === false ? undefined : annotations.closure);
+  if (asked === undefined) return [];
   return [
     {
       name,
-      closureKey: closureKey(roots),
-      firstRoot: roots.roots[0],
+      closureKey: closureKey(asked),
+      firstRoot: "name" in asked ? undefined : asked.roots[0],
       named: own !== undefined || listed === true,
     },
   ];
+}
+
+/** All closures that the annotations ask for, the Pod's first. */
+function askedIn({ closure, containerClosures }: Annotations): readonly AskedClosure[] {
+  return [...(closure === undefined ? [] : [closure]), ...containerClosures.values()];
+}
+
+function namesIn(annotations: Annotations): ReadonlySet<ClosureName> {
+  return new Set(askedIn(annotations).flatMap((asked) => ("name" in asked ? asked.name : [])));
 }
 
 function distinctClosures(
   annotations: Annotations,
   containers: readonly ContainerRequest[],
 ): readonly ClosureRequest[] {
-  const asked = [...annotations.containerClosures.values()];
-  if (annotations.closure !== undefined) asked.unshift(annotations.closure);
+  const { profile } = annotations;
   const usersOf = Map.groupBy(containers, (container) => container.closureKey);
   const closures = new Map<string, ClosureRequest>();
-  for (const roots of asked) {
-    const key = closureKey(roots);
+  for (const asked of askedIn(annotations)) {
+    const key = closureKey(asked);
     const users = usersOf.get(key);
     if (users === undefined || closures.has(key)) continue;
-    closures.set(key, {
-      key,
-      source: roots.source,
-      roots: roots.roots,
-      profileRoots: new Set(annotations.profile === undefined ? [] : users.map((user) => user.firstRoot)),
-    });
+    const { source } = asked;
+    if ("name" in asked) {
+      closures.set(key, { key, source, name: asked.name, profile });
+      continue;
+    }
+    const profileRoots = profile === undefined ? [] : users.flatMap((user) => user.firstRoot ?? []);
+    closures.set(key, { key, source, roots: asked.roots, profileRoots: new Set(profileRoots) });
   }
   return [...closures.values()];
 }
 
-function closureKey(asked: Roots): string {
-  return `${asked.source}:${asked.roots.toSorted().join(",")}`;
+function closureKey(asked: AskedClosure): string {
+  return `${asked.source}:${"name" in asked ? asked.name : asked.roots.toSorted().join(",")}`;
 }

@@ -1,3 +1,4 @@
+import type { NamedImages } from "../closure-index/named-images.ts";
 import type { PushedImages } from "../closure-index/pushed-images.ts";
 import { storeDirectory, storeHash, type StorePath } from "../nix/store-path.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
@@ -5,6 +6,7 @@ import { NixClosureError } from "../errors.ts";
 import { closureCheck, decisionNeedsTypes, decodeDecision } from "../plan/decision.ts";
 import { reduceRoots } from "../plan/graph.ts";
 import type { StoreImageName } from "../plan/image-name.ts";
+import type { NamedVolume } from "../plan/named-volumes.ts";
 import type { Plan } from "../plan/plan.ts";
 import { pushedChoices, type PushedClosure } from "../plan/pushed-choices.ts";
 import { makePushedVolumes } from "../plan/pushed-volumes.ts";
@@ -17,8 +19,11 @@ export interface SetVolume {
   readonly mountPath: string;
 }
 
-/** A closure as the webhook resolved it for this review. */
-export interface ResolvedClosure {
+/** What a Pod asks for as the webhook resolved it for this review. */
+export type ResolvedClosure = ResolvedRoots | ResolvedName;
+
+/** The closure of roots. */
+export interface ResolvedRoots {
   /** Today's plan. */
   readonly plan: Plan;
   /** The types that are known, at least those of neededTypes (src/patch/inject.ts). */
@@ -29,6 +34,20 @@ export interface ResolvedClosure {
   readonly pullSecret?: string | undefined;
   /** Roots that containers mount as their profile. */
   readonly profileRoots: ReadonlySet<StorePath>;
+}
+
+/** What a name stands for now. */
+export interface ResolvedName {
+  readonly source: string;
+  readonly named: NamedImages;
+  readonly volumes: readonly NamedVolume[];
+  /** As that of roots. */
+  readonly pullSecret?: string | undefined;
+}
+
+/** Today's volumes of a closure. */
+export function plannedVolumes(resolved: ResolvedClosure): readonly NamedVolume[] {
+  return "named" in resolved ? resolved.volumes : resolved.plan.volumes;
 }
 
 /** The volumes of a Pod's closures. */
@@ -55,9 +74,9 @@ export function chooseSets(
     const added = new Map<string, OwnedVolume>();
     for (const [key, resolved] of closures) {
       const whole = findWholeSet(present, resolved);
-      sets.set(key, whole ?? resolved.plan.volumes);
-      if (whole === undefined)
-        for (const volume of resolved.plan.volumes) added.set(volume.reference, volume);
+      const planned = plannedVolumes(resolved);
+      sets.set(key, whole ?? planned);
+      if (whole === undefined) for (const volume of planned) added.set(volume.reference, volume);
     }
     const wanted = new Set([...sets.values()].flat().map((volume) => volume.reference));
     const kept = present.filter((volume) => wanted.has(volume.reference));
@@ -86,6 +105,8 @@ function findWholeSet(
   owned: readonly OwnedVolume[],
   resolved: ResolvedClosure,
 ): readonly SetVolume[] | undefined {
+  // A name stands for one set of volumes: one that it stood for before is not whole any more.
+  if ("named" in resolved) return findSet(owned, [resolved.volumes]);
   const { plan, pushed, profileRoots } = resolved;
   if (pushed === undefined) return findMadeSet(owned, resolved);
   return findPushedSet(owned, { closure: plan.closure, pushed, profileRoots });
@@ -97,8 +118,18 @@ function findPushedSet(
   closure: PushedClosure,
 ): readonly SetVolume[] | undefined {
   if (owned.length === 0) return undefined;
+  return findSet(
+    owned,
+    pushedChoices(closure).map((choice) => makePushedVolumes(closure, choice)),
+  );
+}
+
+/** The first of some sets whose images are all there, with the names that they have. */
+function findSet(
+  owned: readonly OwnedVolume[],
+  sets: readonly (readonly SetVolume[])[],
+): readonly SetVolume[] | undefined {
   const names = new Map(owned.toReversed().map(({ reference, name }) => [reference, name]));
-  const sets = pushedChoices(closure).map((choice) => makePushedVolumes(closure, choice));
   const whole = sets.find((volumes) => volumes.every(({ reference }) => names.has(reference)));
   return whole?.map(({ reference, mountPath, name }) => {
     return { name: names.get(reference) ?? name, reference, mountPath };
@@ -111,7 +142,7 @@ function findPushedSet(
  */
 function findMadeSet(
   owned: readonly OwnedVolume[],
-  resolved: ResolvedClosure,
+  resolved: ResolvedRoots,
 ): readonly SetVolume[] | undefined {
   const { plan, types } = resolved;
   const { closure, source } = plan;
@@ -136,7 +167,7 @@ function findMadeSet(
 }
 
 /** Whether each root that can be mounted as a profile has a volume of its own. */
-function servesProfiles(set: readonly SetVolume[], { profileRoots, types }: ResolvedClosure): boolean {
+function servesProfiles(set: readonly SetVolume[], { profileRoots, types }: ResolvedRoots): boolean {
   return [...profileRoots].every(
     (root) => types.get(root) !== "directory" || set.some((volume) => volume.mountPath === root),
   );

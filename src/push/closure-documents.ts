@@ -2,6 +2,7 @@ import {
   type ClosureDocument,
   decodeClosureDocument,
   encodeClosureDocument,
+  type ManifestDescriptor,
 } from "../closure-index/closure-document.ts";
 import { closureIndex, closureManifest, emptyConfig } from "../closure-index/closure-index.ts";
 import { signClosure } from "../closure-index/closure-signature.ts";
@@ -20,17 +21,24 @@ export interface FinishOptions {
   readonly hiddenKey: string | undefined;
 }
 
+/** What was written of a closure, beside its images. */
+export interface FinishedClosure {
+  readonly document: ClosureDocument;
+  readonly documentDescriptor: ManifestDescriptor;
+  /** Of the index; undefined without a key. */
+  readonly digest: Digest | undefined;
+}
+
 /**
  * Writes what makes images a closure: document, closure manifest, and the index under the closure's tag, in this order.
  *
- * @returns the index's digest; undefined without a key.
  * @throws pushedClosureTooLarge, and the errors of the registry
  */
 export async function finishClosure(
   wanted: WantedClosure,
   images: ClosureImages,
   { blobs, signKey, hiddenKey }: FinishOptions,
-): Promise<Digest | undefined> {
+): Promise<FinishedClosure> {
   const bytes = encodeClosureDocument(closureDocument(wanted, images, hiddenKey));
   // In its canonical order, which the index has too.
   const document = decodeClosureDocument(bytes);
@@ -38,13 +46,14 @@ export async function finishClosure(
   const { tag } = wanted;
   const signatures =
     signKey === undefined ? [] : [signClosure(signKey, { tag, system: document.system, document: digest })];
-  const manifest = closureManifest({ document: { digest, size: bytes.length }, signatures });
+  const documentDescriptor = { digest, size: bytes.length };
+  const manifest = closureManifest({ document: documentDescriptor, signatures });
   const index = closureIndex(document, describe(manifest));
   await blobs.ensure(emptyConfig);
   await blobs.ensure({ digest, bytes });
   await blobs.ensureManifest(manifest);
   await blobs.tag(tag, index);
-  return signKey === undefined ? undefined : index.digest;
+  return { document, documentDescriptor, digest: signKey === undefined ? undefined : index.digest };
 }
 
 function closureDocument(

@@ -7,6 +7,7 @@ import { Slots } from "../resolver/slots.ts";
 import type { Blobs } from "./blobs.ts";
 import type { KnownLayer, LayerMemo } from "./layer-memo.ts";
 import { toScratchError } from "./scratch.ts";
+import type { SharedNars } from "./shared-nars.ts";
 import type { Room, SpoolBudget } from "./spool-budget.ts";
 import type { LayerProgress, Tally } from "./tally.ts";
 
@@ -17,6 +18,7 @@ export interface LayersOptions {
   /** Conversions at a time. */
   readonly workers: number;
   readonly spool: SpoolBudget;
+  readonly nars: SharedNars;
   /** Where layers lie from their making until they are sent. */
   readonly directory: string;
   readonly tally: Tally;
@@ -49,8 +51,11 @@ export class Layers {
 
   /** Counts layers that are to be ensured, so that the whole is known before the first one is done. */
   expect(planned: readonly PlannedLayer[]): void {
-    for (const { key, narSize } of planned) {
-      if (!this.#progress.has(key)) this.#progress.set(key, this.#options.tally.layer(narSize));
+    for (const layer of planned) {
+      const { key, narSize } = layer;
+      if (this.#progress.has(key)) continue;
+      this.#progress.set(key, this.#options.tally.layer(narSize));
+      this.#options.nars.expect(layer);
     }
   }
 
@@ -63,7 +68,7 @@ export class Layers {
     let layer = this.#layers.get(planned.key);
     if (layer === undefined) {
       this.expect([planned]);
-      layer = this.#ensure(planned, this.#progress.get(planned.key) as LayerProgress);
+      layer = this.#ensureOnce(planned, this.#progress.get(planned.key) as LayerProgress);
       this.#layers.set(planned.key, layer);
     }
     return layer;
@@ -72,6 +77,14 @@ export class Layers {
   /** Waits until nothing is under way any more. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#layers.values());
+  }
+
+  async #ensureOnce(planned: PlannedLayer, progress: LayerProgress): Promise<KnownLayer> {
+    try {
+      return await this.#ensure(planned, progress);
+    } finally {
+      await this.#options.nars.done(planned);
+    }
   }
 
   async #ensure(planned: PlannedLayer, progress: LayerProgress): Promise<KnownLayer> {
@@ -94,16 +107,22 @@ export class Layers {
   }
 
   async #make(planned: PlannedLayer, progress: LayerProgress): Promise<KnownLayer> {
-    const { memo, spool, directory, signal, converter } = this.#options;
+    const { memo, spool, nars, directory, signal, converter } = this.#options;
     const file = join(directory, `layer-${this.#files++}`);
+    const share = await nars.share(planned);
     let room: Room | undefined;
     try {
-      // Who waits for a thread holds no room.
-      const layer = await this.#conversions.run(async () => {
-        room = await spool.take(planned.narSize, signal);
-        const onProgress = (bytes: number): void => progress.converted(bytes);
-        return converter.make(planned, file, { signal, onProgress });
-      });
+      let layer: KnownLayer;
+      try {
+        // Who waits for a thread holds no room.
+        layer = await this.#conversions.run(async () => {
+          room = await spool.take(planned.narSize, signal);
+          const onProgress = (bytes: number): void => progress.converted(bytes);
+          return converter.make(planned, file, { signal, onProgress, place: share.place });
+        });
+      } finally {
+        await share.end();
+      }
       room?.resize(layer.size);
       await memo.remember(planned.key, layer);
       await this.#send(layer, file, progress);

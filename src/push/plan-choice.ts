@@ -10,6 +10,9 @@ import { planClosures, type PlanRules } from "../plan/plan.ts";
  */
 export type PlanChoice = "stock" | "tuned" | "per-path" | "bundle" | number;
 
+/** The same, or a store image that has all paths, which is what a name needs. */
+export type StoreImageChoice = PlanChoice | "whole";
+
 /** What is made where nothing else is asked for. */
 export const defaultChoices: readonly PlanChoice[] = ["stock", "tuned"];
 
@@ -46,19 +49,23 @@ export interface TypedClosure {
 
 /**
  * The store images of a closure, each as the paths that have volumes of their own beside it; none for a plan that gives
- * one to every path. The first root is taken for the profile, as in a Pod.
+ * one to every path. Each root may be the profile of a container, so none is in a store image, if it is a directory.
  *
  * @param maxVolumes `plan.maxVolumes` of the configuration.
  * @returns each once, in the order of the choices.
  */
 export function chooseStoreImages(
   { closure, types }: TypedClosure,
-  choices: readonly PlanChoice[],
+  choices: readonly StoreImageChoice[],
   maxVolumes: number,
 ): readonly ReadonlySet<StorePath>[] {
-  const profileRoots = new Set(closure.roots.slice(0, 1));
+  const profileRoots = new Set(closure.roots);
   const found = new Map<string, ReadonlySet<StorePath>>();
   for (const choice of choices) {
+    if (choice === "whole") {
+      found.set("", new Set());
+      continue;
+    }
     // Neither host nor size matters for which paths get volumes.
     const rules = { ...rulesOf(choice, maxVolumes), host: "localhost", maxImageBytes: Infinity };
     const [plan] = planClosures([{ source: "push", closure, types, profileRoots }], rules);

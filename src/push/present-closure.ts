@@ -1,5 +1,9 @@
-import { decodeClosureDocument, type ClosureDocument } from "../closure-index/closure-document.ts";
-import { maxManifestBytes } from "../closure-index/closure-document.ts";
+import {
+  type ClosureDocument,
+  decodeClosureDocument,
+  type ManifestDescriptor,
+  maxManifestBytes,
+} from "../closure-index/closure-document.ts";
 import {
   checkClosureIndex,
   imagesOf,
@@ -7,7 +11,7 @@ import {
   parseClosureManifest,
 } from "../closure-index/closure-index.ts";
 import { verifyClosure } from "../closure-index/closure-signature.ts";
-import { NixClosureError } from "../errors.ts";
+import { closureIndexInvalid, NixClosureError, registryInvalidAnswer } from "../errors.ts";
 import type { PathType } from "../nix/closure.ts";
 import type { PublicKey } from "../nix/signature.ts";
 import { type StorePath } from "../nix/store-path.ts";
@@ -15,12 +19,22 @@ import type { Digest } from "../oci/digest.ts";
 import type { Repository } from "../registry-client/repository.ts";
 import type { WantedClosure } from "./wanted-closure.ts";
 
+/** What is there is not what its name says, or not what a push makes: to be written again. */
+const damaged: ReadonlySet<string> = new Set([closureIndexInvalid.code, registryInvalidAnswer.code]);
+
 /** What a repository has under a closure's tag. */
 export interface PresentClosure {
   /** Of the index. */
   readonly digest: Digest;
   /** Undefined if it is not one that a push with this key makes. */
-  readonly document: ClosureDocument | undefined;
+  readonly whole: WholeClosure | undefined;
+}
+
+/** A closure that a push has made. */
+export interface WholeClosure {
+  readonly document: ClosureDocument;
+  /** Of the document. */
+  readonly documentDescriptor: ManifestDescriptor;
   /** Media type of the images' layers; undefined: they are not there any more. */
   readonly layerMediaType: string | undefined;
 }
@@ -41,13 +55,14 @@ export async function findPresentClosure(
   const found = await repository.getManifest(tag, { maxBytes: maxManifestBytes, signal });
   if (found === undefined) return undefined;
   const { digest, bytes } = found;
-  const unknown = { digest, document: undefined, layerMediaType: undefined };
+  const unknown = { digest, whole: undefined };
   try {
-    const document = await readDocument(repository, tag, bytes, key, signal);
-    if (document === undefined) return unknown;
-    return { digest, document, layerMediaType: await readLayerMediaType(repository, document, signal) };
+    const read = await readDocument(repository, tag, bytes, key, signal);
+    if (read === undefined) return unknown;
+    const layerMediaType = await readLayerMediaType(repository, read.document, signal);
+    return { digest, whole: { ...read, layerMediaType } };
   } catch (error) {
-    if (error instanceof NixClosureError && error.code === "CLOSURE_INDEX_INVALID") return unknown;
+    if (error instanceof NixClosureError && damaged.has(error.code)) return unknown;
     throw error;
   }
 }
@@ -77,7 +92,7 @@ async function readDocument(
   bytes: Uint8Array,
   key: PublicKey,
   signal: AbortSignal,
-): Promise<ClosureDocument | undefined> {
+): Promise<Pick<WholeClosure, "document" | "documentDescriptor"> | undefined> {
   const index = parseClosureIndex(bytes);
   const manifest = await repository.getManifest(index.closureManifest.digest, { signal });
   if (manifest === undefined) return undefined;
@@ -88,7 +103,7 @@ async function readDocument(
   const statement = { tag, system: document.system, document: descriptor.digest };
   if (verifyClosure(signatures, statement, [key]) === undefined) return undefined;
   checkClosureIndex(index, document);
-  return document;
+  return { document, documentDescriptor: descriptor };
 }
 
 /** All images of a push are compressed alike, so the first one tells. */

@@ -1,5 +1,7 @@
-import type { System } from "../closure-index/system.ts";
+import type { ClosureDocument, ManifestDescriptor } from "../closure-index/closure-document.ts";
+import { imagesOf } from "../closure-index/closure-index.ts";
 import { closureTag } from "../closure-index/closure-tag.ts";
+import type { System } from "../closure-index/system.ts";
 import { type LayerCompression, layerMediaTypes } from "../image/layer-compression.ts";
 import type { LayerConverter } from "../image/layer-converter.ts";
 import type { PathType } from "../nix/closure.ts";
@@ -11,8 +13,13 @@ import type { Resolver } from "../resolver/resolver.ts";
 import type { Blobs } from "./blobs.ts";
 import { finishClosure } from "./closure-documents.ts";
 import type { Layers } from "./layers.ts";
-import { chooseStoreImages, type PlanChoice } from "./plan-choice.ts";
-import { findPresentClosure, isSameClosure, type PresentClosure } from "./present-closure.ts";
+import { chooseStoreImages, type StoreImageChoice } from "./plan-choice.ts";
+import {
+  findPresentClosure,
+  isSameClosure,
+  type PresentClosure,
+  type WholeClosure,
+} from "./present-closure.ts";
 import { ensureImages } from "./images.ts";
 import type { WantedClosure } from "./wanted-closure.ts";
 
@@ -22,7 +29,7 @@ const typesAtATime = 4;
 /** What is to be pushed, and how. */
 export interface PushRequest {
   readonly roots: readonly StorePath[];
-  readonly plans: readonly PlanChoice[];
+  readonly plans: readonly StoreImageChoice[];
   /** `plan.maxVolumes` of the configuration. */
   readonly maxVolumes: number;
   /** Undefined: that of the programs in the closure. */
@@ -66,6 +73,9 @@ export interface PushedClosure {
   /** Bytes, uncompressed. */
   readonly narSize: number;
   readonly images: number;
+  /** The closure document as it is there, and its descriptor. */
+  readonly document: ClosureDocument;
+  readonly documentDescriptor: ManifestDescriptor;
   /** Of the index; undefined in a dry run without a key, which it depends on. */
   readonly digest: Digest | undefined;
   /** Of the index that was under the tag, if it is another one. */
@@ -87,21 +97,24 @@ export async function pushClosure(request: PushRequest, around: PushSurroundings
   const present = await lookForClosure(around, wanted.tag);
   const { tag, closure } = wanted;
   const common = { tag, roots: closure.roots, paths: closure.paths.length, narSize: closure.narSize };
-  const { document } = present ?? {};
-  if (present !== undefined && document !== undefined && !force && isThere(present, around, wanted)) {
+  const { whole } = present ?? {};
+  if (present !== undefined && whole !== undefined && !force && isThere(whole, around, wanted)) {
+    const { document, documentDescriptor } = whole;
     const { digest } = present;
-    const images = document.paths.filter(({ manifest }) => manifest).length + document.storeImages.length;
-    return { ...common, images, system: document.system, digest, replaced: undefined, unchanged: true };
+    const images = imagesOf(document).length;
+    const there = { document, documentDescriptor, system: document.system, images };
+    return { ...common, ...there, digest, replaced: undefined, unchanged: true };
   }
   observer.planned(wanted);
   const images = await ensureImages(wanted, { ...around, warn: (text) => observer.warn(text) });
-  const digest = await finishClosure(wanted, images, { blobs, signKey, hiddenKey: request.hiddenKey });
+  const finished = await finishClosure(wanted, images, { blobs, signKey, hiddenKey: request.hiddenKey });
+  const { digest } = finished;
   const replaced = present?.digest === digest ? undefined : present?.digest;
   return {
     ...common,
+    ...finished,
     images: images.paths.size + images.storeImages.length,
     system: images.system,
-    digest,
     replaced,
     unchanged: false,
   };
@@ -132,10 +145,9 @@ async function lookForClosure(
 }
 
 function isThere(
-  { document, layerMediaType }: PresentClosure,
+  { document, layerMediaType }: WholeClosure,
   { compression }: PushSurroundings,
   wanted: WantedClosure,
 ): boolean {
-  const isAlike = layerMediaType === layerMediaTypes[compression];
-  return document !== undefined && isAlike && isSameClosure(document, wanted);
+  return layerMediaType === layerMediaTypes[compression] && isSameClosure(document, wanted);
 }

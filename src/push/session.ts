@@ -1,6 +1,7 @@
 import { hkdfSync } from "node:crypto";
 import { availableParallelism } from "node:os";
 
+import type { ClosureName } from "../closure-index/closure-name.ts";
 import { findPrograms } from "../compression/programs.ts";
 import type { LayerCompression } from "../image/layer-compression.ts";
 import { LayerConverter } from "../image/layer-converter.ts";
@@ -10,7 +11,9 @@ import type { Resolver } from "../resolver/resolver.ts";
 import { Blobs } from "./blobs.ts";
 import { LayerMemo } from "./layer-memo.ts";
 import { Layers } from "./layers.ts";
+import { type PushedName, pushName } from "./name.ts";
 import { type PushedClosure, type PushObserver, pushClosure, type PushRequest } from "./push.ts";
+import { SharedNars } from "./shared-nars.ts";
 import { SpoolBudget } from "./spool-budget.ts";
 import { Tally } from "./tally.ts";
 
@@ -18,6 +21,8 @@ export interface SessionOptions extends Omit<RepositoryOptions, "signal" | "acce
   readonly resolver: Resolver;
   /** Where it finds the closures. */
   readonly source: string;
+  /** Whether that has caches over HTTP. */
+  readonly remote: boolean;
   readonly compression: LayerCompression;
   /** Repositories of the same host that may have layers already. */
   readonly mountFrom: readonly string[];
@@ -37,10 +42,12 @@ export interface SessionOptions extends Omit<RepositoryOptions, "signal" | "acce
   readonly observer: PushObserver;
 }
 
-/** As many as libuv has threads for zstd, which takes some megabytes for each. */
-const maxWorkers = 4;
+/** As many as libuv has threads for zstd, which takes some megabytes for each; gzip has a thread of ours for each, with 40. */
+const maxWorkers: Readonly<Record<LayerCompression, number>> = { zstd: 4, gzip: 2, none: 4 };
 /** Bytes of layers that wait to be sent. */
 const spoolBytes = 1024 ** 3;
+/** Bytes of NARs that are copied for another layer. */
+const copiedBytes = 1024 ** 3;
 
 /** One run of a push: closures that go to one repository one after the other, and share their layers. */
 export class PushSession implements AsyncDisposable {
@@ -78,6 +85,11 @@ export class PushSession implements AsyncDisposable {
       converter,
       workers,
       spool: new SpoolBudget(spoolBytes),
+      nars: new SharedNars({
+        directory: scratchDirectory,
+        maxBytes: copiedBytes,
+        remote: options.remote,
+      }),
       directory: scratchDirectory,
       tally,
       dryRun,
@@ -87,8 +99,8 @@ export class PushSession implements AsyncDisposable {
   }
 
   static async open(options: SessionOptions): Promise<PushSession> {
-    const { workers = Math.min(maxWorkers, availableParallelism()), path } = options;
-    const { resolver, source, compression } = options;
+    const { resolver, source, compression, path } = options;
+    const { workers = Math.min(maxWorkers[compression], availableParallelism()) } = options;
     const programs = await findPrograms(path);
     const converter = new LayerConverter({ resolver, source, compression, workers, programs });
     return new PushSession(options, converter, workers);
@@ -113,6 +125,23 @@ export class PushSession implements AsyncDisposable {
       layers: this.#layers,
       signal: this.#signal,
       observer,
+    });
+  }
+
+  /**
+   * Puts a name over closures that were pushed with a store image of all paths.
+   *
+   * @throws what pushName throws
+   */
+  async pushName(name: ClosureName, closures: readonly PushedClosure[]): Promise<PushedName> {
+    const { force, signKey, observer } = this.#options;
+    return pushName(name, closures, {
+      repository: this.#repository,
+      blobs: this.#blobs,
+      signKey,
+      force,
+      signal: this.#signal,
+      warn: (text) => observer.warn(text),
     });
   }
 

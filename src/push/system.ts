@@ -1,10 +1,7 @@
-import { architectures, isSystem, type System } from "../closure-index/system.ts";
+import { type System, systems } from "../closure-index/system.ts";
 import { systemUnclear } from "../errors.ts";
 import type { ElfMachine } from "../image/elf-machines.ts";
 import type { StorePath } from "../nix/store-path.ts";
-
-/** All systems that a closure can be pushed for. */
-export const systems: readonly System[] = Object.keys(architectures).filter(isSystem);
 
 const systemsOfMachine: Readonly<Record<ElfMachine, readonly System[]>> = {
   none: [],

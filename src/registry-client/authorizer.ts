@@ -1,6 +1,6 @@
 import { registryAccessDenied } from "../errors.ts";
 import { type Challenge, parseChallenges } from "./challenge.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import type { CredentialStore, Login } from "./credentials.ts";
 import { orAborted } from "./deadline.ts";
 import { describeErrorAnswer } from "./error-answer.ts";

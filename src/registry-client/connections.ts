@@ -1,6 +1,7 @@
-import { lookup as systemLookup, type LookupAddress } from "node:dns";
+import { lookup as systemLookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import { Agent, buildConnector, type Dispatcher } from "undici";
+import { guardedLookup } from "../guarded-lookup.ts";
 import { Authorities } from "./authorities.ts";
 import { type LeadRules, refuseAddress } from "./leads.ts";
 
@@ -38,7 +39,10 @@ export function openConnections(options: ConnectionOptions): Dispatcher {
 function guardedConnector(options: ConnectionOptions): buildConnector.connector {
   const { rules, lookup = systemLookup } = options;
   const own = trustingConnector(options, lookup);
-  const led = trustingConnector(options, guardedLookup(rules, lookup));
+  const led = trustingConnector(
+    options,
+    guardedLookup(lookup, (name, address) => refuseAddress(rules, name, address)),
+  );
   return (target, callback) => {
     const host = isIP(target.hostname) === 6 ? `[${target.hostname}]` : target.hostname;
     const { origin } = new URL(`${target.protocol}//${host}${target.port ? `:${target.port}` : ""}`);
@@ -64,24 +68,5 @@ function trustingConnector(options: ConnectionOptions, lookup: LookupFunction): 
       },
       (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null),
     );
-  };
-}
-
-function guardedLookup(rules: LeadRules, lookup: LookupFunction): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, found) => {
-      const addresses = (found ?? []) as LookupAddress[];
-      const refused =
-        error ??
-        addresses.map(({ address }) => refuseAddress(rules, hostname, address)).find((refusal) => refusal);
-      const [first] = addresses;
-      if (refused !== undefined || first === undefined) {
-        callback(refused ?? new Error(`${hostname} has no address`), "", 0);
-      } else if (options.all === true) {
-        callback(null, addresses);
-      } else {
-        callback(null, first.address, first.family);
-      }
-    });
   };
 }

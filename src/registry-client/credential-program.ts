@@ -4,6 +4,8 @@ import type { Login } from "./credentials.ts";
 
 /** A helper may ask a cloud, or a person for the password of a key ring (milliseconds). */
 const timeLimit = 60_000;
+/** What it wrote before its end is there so long after it (milliseconds), if not at once. */
+const lastWords = 1_000;
 /** Bytes; a cloud's token has a few thousand. */
 const maxOutput = 1024 * 1024;
 /** What helpers say when they have nothing (docker-credential-helpers, credentials/error.go). */
@@ -33,7 +35,9 @@ export async function askHelper(question: HelperQuestion): Promise<Login | undef
   if (problem !== undefined) throw fail(problem);
   if (code !== 0) {
     if (nothing.test(output)) return undefined;
-    throw fail(output.trim() === "" ? `it ended with ${code}` : quote(output.trim()));
+    // What would have been its answer holds a secret.
+    const isSilent = output.trim() === "" || parseOutput(output) !== undefined;
+    throw fail(isSilent ? `it ended with ${code}` : quote(output.trim()));
   }
   const login = parseOutput(output);
   // What it printed holds a secret, or is nothing.
@@ -61,13 +65,14 @@ async function run(question: HelperQuestion): Promise<Outcome> {
     env: question.env,
     stdio: ["pipe", "pipe", "ignore"],
     timeout: timeLimit,
+    killSignal: "SIGKILL",
   });
   const ended = Promise.withResolvers<Outcome>();
   const chunks: Buffer[] = [];
   let size = 0;
   child.stdout.on("data", (chunk: Buffer) => {
     size += chunk.length;
-    if (size > maxOutput) child.kill();
+    if (size > maxOutput) child.kill("SIGKILL");
     else chunks.push(chunk);
   });
   // One that fails at once does not read.
@@ -77,6 +82,10 @@ async function run(question: HelperQuestion): Promise<Outcome> {
     const missing = "code" in error && error.code === "ENOENT";
     const problem = missing ? "there is no such program in PATH" : error.message;
     ended.resolve({ code: -1, output: "", problem });
+  });
+  // What it has started, a key ring's daemon for one, may hold its output open for as long as it likes.
+  child.on("exit", () => {
+    setTimeout(() => child.stdout.destroy(), lastWords).unref();
   });
   child.on("close", (code, signal) => {
     const output = Buffer.concat(chunks).toString("utf8");

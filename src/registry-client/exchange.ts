@@ -2,7 +2,7 @@ import type { LookupFunction } from "node:net";
 import type { Readable } from "node:stream";
 import { type Dispatcher, errors } from "undici";
 import { NixClosureError, registryInvalidAnswer, shuttingDown } from "../errors.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import { openConnections } from "./connections.ts";
 import { Deadline } from "./deadline.ts";
 import { maxErrorAnswer } from "./error-answer.ts";

@@ -12,6 +12,8 @@ export interface LeadRules {
   readonly name: string;
   /** Scheme, host and port of the registry: always allowed, the user chose it. */
   readonly origin: string;
+  /** Whether hosts other than the registry and this machine may be spoken to without TLS. */
+  readonly plainHttp: boolean;
 }
 
 /**
@@ -36,6 +38,10 @@ export function followLead(rules: LeadRules, from: URL, target: string): URL {
   if (url.origin === rules.origin) return url;
   const kind = localKindOfHost(url.hostname);
   if (kind !== undefined && kind !== ownKind(rules)) throw refuse(`it is ${explain(kind)}`);
+  // A registry on this machine is spoken to without TLS. That is no reason to show credentials to the network.
+  if (url.protocol === "http:" && kind !== "loopback" && !rules.plainHttp) {
+    throw refuse("it is HTTP without TLS, on another machine; plain HTTP has to be allowed");
+  }
   return url;
 }
 

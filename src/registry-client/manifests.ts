@@ -127,7 +127,16 @@ export function contentLength({ headers }: HttpAnswer): number | undefined {
 /** Docker-Content-Digest, if it is there and of an algorithm that is known here. */
 function digestOf({ headers }: HttpAnswer): Digest | undefined {
   const digest = headers["docker-content-digest"];
-  return typeof digest === "string" && digest.startsWith("sha256:") ? parseDigest(digest) : undefined;
+  return typeof digest === "string" && digest.startsWith("sha256:") ? readDigest(digest) : undefined;
+}
+
+/** A digest that a registry wrote; `undefined` if it is none. */
+function readDigest(text: string): Digest | undefined {
+  try {
+    return parseDigest(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function mediaTypeOf({ headers }: HttpAnswer): string {

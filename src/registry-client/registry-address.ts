@@ -24,6 +24,8 @@ export interface RepositoryEndpoint {
   readonly repository: string;
   /** Scheme, host and port of the API. */
   readonly origin: string;
+  /** Whether HTTP without TLS is allowed to any host, and not only to this machine. */
+  readonly plainHttp: boolean;
 }
 
 /** The one name of a registry: in lower case, `docker.io` for all that mean Docker Hub. */
@@ -45,11 +47,11 @@ export function repositoryEndpoint(
   const name = `${host}/${repository}`;
   if (canonicalHost(host) === dockerHub) {
     const path = repository.includes("/") ? repository : `library/${repository}`;
-    return { name, host, repository: path, origin: "https://registry-1.docker.io" };
+    return { name, host, repository: path, origin: "https://registry-1.docker.io", plainHttp: false };
   }
   const plain = options.plainHttp ?? (options.caFile === undefined && isLoopback(host));
   const { origin } = new URL(`${plain ? "http" : "https"}://${host}`);
-  return { name, host, repository, origin };
+  return { name, host, repository, origin, plainHttp: options.plainHttp === true };
 }
 
 function isLoopback(host: string): boolean {

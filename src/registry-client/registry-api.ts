@@ -1,7 +1,7 @@
 import type { Dispatcher } from "undici";
 import { registryInvalidAnswer, registryRefused, repositoryUnknown } from "../errors.ts";
 import { Authorizer } from "./authorizer.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import type { CredentialStore } from "./credentials.ts";
 import { Deadline, orAborted } from "./deadline.ts";
 import { describeErrorAnswer, errorCodes } from "./error-answer.ts";
@@ -60,7 +60,7 @@ export class RegistryApi {
   constructor(endpoint: RepositoryEndpoint, options: ApiOptions) {
     this.endpoint = endpoint;
     this.#options = options;
-    this.rules = { name: endpoint.name, origin: endpoint.origin };
+    this.rules = { name: endpoint.name, origin: endpoint.origin, plainHttp: endpoint.plainHttp };
     this.#exchange = new Exchange({ ...options, rules: this.rules });
     const { credentials, clock } = options;
     this.#authorizer = new Authorizer(endpoint, credentials, this.#exchange, this.rules, clock);

@@ -3,7 +3,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { Document } from "../oci/documents.ts";
 import { type BlobSource, BlobUpload, type UploadHabits } from "./blob-upload.ts";
 import { getBlob, headBlob, mountBlob } from "./blobs.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { CredentialStore } from "./credentials.ts";
 import { type FoundManifest, getManifest, headManifest, putManifest } from "./manifests.ts";
 import type { RequestObserver } from "./observer.ts";

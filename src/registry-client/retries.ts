@@ -1,5 +1,5 @@
 import { registryUnavailable } from "../errors.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "../clock.ts";
 import type { Transient } from "./transient.ts";
 
 /** When trying again ends. */

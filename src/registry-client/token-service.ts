@@ -48,7 +48,7 @@ export async function fetchToken(
     identity === undefined
       ? await sendFollowing(
           exchange,
-          { name: rules.name, origin: realm.origin },
+          { ...rules, origin: realm.origin },
           { ...shared, method: "GET", url: queryUrl(realm, wanted), headers: {} },
           authorizationOf(wanted.login),
         )

@@ -1,6 +1,6 @@
 import { describeErrorAnswer } from "./error-answer.ts";
 import type { HttpAnswer } from "./exchange.ts";
-import { retryAfter } from "./retry-after.ts";
+import { retryAfter } from "../retry-after.ts";
 import { Transient } from "./transient.ts";
 
 /** Server errors that will be the same next time: a method or an HTTP version that it lacks, a captive portal. */

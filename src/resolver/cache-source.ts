@@ -24,6 +24,7 @@ const maxNars = 16;
 export class CacheSource implements Source {
   readonly name: string;
   readonly repository = undefined;
+  readonly names = undefined;
   readonly #caches: OrderedCaches;
   readonly #with: SourceSurroundings;
   readonly #closing: AbortSignal;

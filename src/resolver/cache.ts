@@ -51,8 +51,12 @@ export interface Cache {
    * @throws cacheLeadsAway, fileUnreadable
    */
   locate(info: NarInfo): Promise<NarPlace>;
-  /** Opens a NAR; see `openNar`. */
-  openNar(location: NarLocation, patience: Patience): Promise<Readable>;
+  /**
+   * Opens a NAR; see `openNar`.
+   *
+   * @param first so many bytes are wanted; there may be more.
+   */
+  openNar(location: NarLocation, patience: Patience, first?: number): Promise<Readable>;
   /** Ends everything that is under way. */
   close(): Promise<void>;
 }

@@ -17,7 +17,11 @@ const decoders = new Map<string, (body: Readable) => Readable>([
   ["gzip", gunzip],
   ["x-gzip", gunzip],
   ["br", (body) => pipeline(body, createBrotliDecompress(), () => undefined)],
-  ["zstd", (body) => readableFrom(decompressZstd(body as AsyncIterable<Uint8Array>, maxZstdWindow), body)],
+  [
+    "zstd",
+    (body) =>
+      readableFrom(decompressZstd(body as AsyncIterable<Uint8Array>, { maxWindow: maxZstdWindow }), body),
+  ],
 ]);
 
 /**

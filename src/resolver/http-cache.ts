@@ -85,11 +85,12 @@ export class HttpCache implements Cache {
     return { url: url.href, origin, ...(authorization === undefined ? {} : { authorization }) };
   }
 
-  async openNar(location: NarLocation, patience: Patience): Promise<Readable> {
+  async openNar(location: NarLocation, patience: Patience, first?: number): Promise<Readable> {
     const opened = await openHttpNar(location, {
       client: this.#client,
       retries: this.#retries,
       patience,
+      first,
       signal: this.#closing,
       attempt: (work) => this.#with.slots.run(() => observed(this.#with, this.name, "nar", work)),
     });

@@ -1,7 +1,8 @@
-import { lookup as systemLookup, type LookupAddress } from "node:dns";
+import { lookup as systemLookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import { Agent, buildConnector, type Dispatcher } from "undici";
 import { NixClosureError } from "../errors.ts";
+import { guardedLookup } from "../guarded-lookup.ts";
 import { refuseAddress, type LeadRules } from "./leads.ts";
 import { describeFailure, Transient } from "./transient.ts";
 import { largestSize } from "./window.ts";
@@ -125,7 +126,11 @@ function guardedConnector(
   lookup: LookupFunction,
 ): buildConnector.connector {
   const own = buildConnector({ timeout, allowH2: false, lookup });
-  const led = buildConnector({ timeout, allowH2: false, lookup: guardedLookup(rules, lookup) });
+  const led = buildConnector({
+    timeout,
+    allowH2: false,
+    lookup: guardedLookup(lookup, (name, address) => refuseAddress(rules, name, address)),
+  });
   return (options, callback) => {
     const host = isIP(options.hostname) === 6 ? `[${options.hostname}]` : options.hostname;
     const origin = new URL(`${options.protocol}//${host}${options.port ? `:${options.port}` : ""}`).origin;
@@ -137,24 +142,5 @@ function guardedConnector(
     const refused = refuseAddress(rules, options.hostname, options.hostname);
     if (refused === undefined) led(options, callback);
     else callback(refused, null);
-  };
-}
-
-function guardedLookup(rules: LeadRules, lookup: LookupFunction): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, found) => {
-      const addresses = found as LookupAddress[];
-      const refused =
-        error ??
-        addresses.map(({ address }) => refuseAddress(rules, hostname, address)).find((refusal) => refusal);
-      const [first] = addresses ?? [];
-      if (refused !== undefined || first === undefined) {
-        callback(refused ?? new Error(`${hostname} has no address`), "", 0);
-      } else if (options.all === true) {
-        callback(null, addresses);
-      } else {
-        callback(null, first.address, first.family);
-      }
-    });
   };
 }

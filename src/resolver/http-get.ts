@@ -1,4 +1,5 @@
 import { cacheAccessDenied, cacheInvalidAnswer, cacheLeadsAway } from "../errors.ts";
+import { retryAfter } from "../retry-after.ts";
 import { withoutSecrets } from "./cache-url.ts";
 import type { HttpAnswer, HttpBody, HttpClient } from "./http-client.ts";
 import { followLead, maxRedirects, type LeadRules } from "./leads.ts";
@@ -11,6 +12,8 @@ export interface HttpGet {
   /** What is asked for, for messages. */
   readonly what: string;
   readonly acceptEncoding: string;
+  /** So many of the first bytes are wanted; a cache may give all. */
+  readonly first?: number | undefined;
   /** Sent only as long as the request stays on the cache's own origin. */
   readonly authorization?: string | undefined;
   readonly signal: AbortSignal;
@@ -44,8 +47,10 @@ export async function httpGet(get: HttpGet): Promise<HttpFound | undefined> {
     // Once away, it stays away: another host could send us back with a URL of its choice.
     if (url.origin !== rules.origin) authorization = undefined;
     visited.add(url.href);
-    const answer = await client.get(url, requestHeaders(get.acceptEncoding, authorization), signal);
-    if (answer.status === 200) return { body: answer.body, encodings: encodingsOf(answer) };
+    const answer = await client.get(url, requestHeaders(get, authorization), signal);
+    if (answer.status === 200 || isStart(answer, get.first)) {
+      return { body: answer.body, encodings: encodingsOf(answer) };
+    }
     discard(answer.body);
     if (missing.has(answer.status)) return undefined;
     const location = answer.headers["location"];
@@ -59,10 +64,19 @@ export async function httpGet(get: HttpGet): Promise<HttpFound | undefined> {
   }
 }
 
-function requestHeaders(acceptEncoding: string, authorization: string | undefined): Record<string, string> {
+/** Whether an answer has the first bytes that were asked for (RFC 9110, 15.3.7). */
+function isStart({ status, headers }: HttpAnswer, first: number | undefined): boolean {
+  return status === 206 && first !== undefined && String(headers["content-range"]).startsWith("bytes 0-");
+}
+
+function requestHeaders(
+  { acceptEncoding, first }: HttpGet,
+  authorization: string | undefined,
+): Record<string, string> {
   return {
     "user-agent": "nix-closure",
     "accept-encoding": acceptEncoding,
+    ...(first !== undefined && { range: `bytes=0-${first - 1}` }),
     ...(authorization === undefined ? {} : { authorization }),
   };
 }
@@ -79,20 +93,7 @@ function failure(rules: LeadRules, what: string, answer: HttpAnswer): Error {
   const retried = status === 408 || status === 429 || (status >= 500 && !permanent.has(status));
   if (!retried) return cacheInvalidAnswer(rules.cache, what, `HTTP ${status}`);
   const overloaded = status === 429 || status === 503;
-  return new Transient(`HTTP ${status}`, { overloaded, retryAfter: retryAfter(answer) });
-}
-
-/**
- * Retry-After in milliseconds (RFC 9110, 10.2.3); a date counts from the answer's own Date. Date.parse takes much for a
- * date, "-5" too: one has the name of a month.
- */
-function retryAfter(answer: HttpAnswer): number | undefined {
-  const value = answer.headers["retry-after"];
-  if (typeof value !== "string") return undefined;
-  if (/^\d+$/.test(value)) return Number(value) * 1000;
-  if (!/[a-z]{3}/i.test(value)) return undefined;
-  const wait = Date.parse(value) - Date.parse(String(answer.headers["date"]));
-  return Number.isNaN(wait) ? undefined : Math.max(0, wait);
+  return new Transient(`HTTP ${status}`, { overloaded, retryAfter: retryAfter(answer.headers) });
 }
 
 function encodingsOf(answer: HttpAnswer): readonly string[] {

@@ -21,6 +21,8 @@ export interface HttpNarOptions {
   /** For opening; reading has to go on at some pace. */
   readonly patience: Patience;
   readonly signal: AbortSignal;
+  /** So many of the first bytes are wanted; a cache may give all. */
+  readonly first?: number | undefined;
   /** Wraps each attempt. */
   readonly attempt?: (work: () => Promise<HttpFound | undefined>) => Promise<HttpFound | undefined>;
 }
@@ -37,12 +39,12 @@ export async function openHttpNar(
   location: NarLocation,
   options: HttpNarOptions,
 ): Promise<Readable | undefined> {
-  const { client, retries, patience, signal, attempt = (work) => work() } = options;
+  const { client, retries, patience, signal, first, attempt = (work) => work() } = options;
   const { cache, storePath, authorization, origin = "" } = location;
   const what = `the NAR of ${storePath}`;
   const url = new URL(location.url);
   const rules = { cache, origin };
-  const get = { client, rules, url, what, acceptEncoding: narEncodings, authorization };
+  const get = { client, rules, url, what, acceptEncoding: narEncodings, first, authorization };
   const found = await retries.run(what, patience, signal, () =>
     attempt(async () => open(get, patience, signal)),
   );

@@ -6,12 +6,15 @@ import { decompressZstd } from "../compression/zstd.ts";
 
 type Decoder = (compressed: Uint8Array) => AsyncIterable<Uint8Array>;
 
+/** Bytes that a decoder gives at a time: no more is wanted of it, and hundreds of paths are looked at. */
+const prefixChunk = 4096;
+
 /** By the name that a narinfo has. */
 const decoders = new Map<string, Decoder>([
   ["none", (bytes) => Readable.from([bytes])],
   ["gzip", (bytes) => Readable.from([bytes]).pipe(createGunzip())],
   ["br", (bytes) => Readable.from([bytes]).pipe(createBrotliDecompress())],
-  ["zstd", (bytes) => decompressZstd(Readable.from([bytes]))],
+  ["zstd", (bytes) => decompressZstd(Readable.from([bytes]), { chunkSize: prefixChunk })],
   ["xz", decodeXz],
   ["bzip2", (bytes) => decompressBzip2(Readable.from([bytes]))],
 ]);

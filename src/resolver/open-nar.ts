@@ -1,12 +1,8 @@
 import type { Readable } from "node:stream";
-import { LRUCache } from "lru-cache";
 import { narMissing } from "../errors.ts";
-import { systemClock } from "./clock.ts";
 import { openFileNar } from "./file-nar.ts";
-import { HttpClient, type HttpTimeouts } from "./http-client.ts";
-import { openHttpNar } from "./http-nar.ts";
+import type { HttpTimeouts } from "./http-client.ts";
 import type { NarLocation } from "./nar-location.ts";
-import { Retries } from "./retries.ts";
 
 /** How long a NAR may take, in milliseconds. Plain data, so that it can be posted to a worker thread. */
 export interface NarLimits extends HttpTimeouts {
@@ -16,12 +12,6 @@ export interface NarLimits extends HttpTimeouts {
 
 /** A cache may have to fetch a NAR itself first, and nobody waits with a deadline of seconds as at admission. */
 const usualLimits: NarLimits = { connect: 10_000, headers: 60_000, stall: 60_000, patience: 60_000 };
-
-/** Of each thread, for worker threads cannot share connections. A replica has a handful of caches. */
-const clients = new LRUCache<string, { readonly client: HttpClient; readonly retries: Retries }>({
-  max: 32,
-  dispose: ({ client }) => void client.retire(),
-});
 
 const neverAborts = new AbortController().signal;
 
@@ -42,31 +32,29 @@ export async function openNar(
   const opened =
     location.origin === undefined
       ? await openFileNar(location, signal)
-      : await openHttpNar(location, {
-          ...connectionsOf(location.cache, location.origin, limits),
-          patience: {
-            all: limits.patience,
-            attempt: limits.connect + limits.headers,
-            hurried: false,
-          },
-          signal,
-        });
+      : await openOverHttp(location, location.origin, signal, limits);
   if (opened === undefined) throw narMissing(location.storePath, location.cache);
   return opened;
 }
 
-function connectionsOf(
-  cache: string,
+/** A thread that reads files alone does not load an HTTP client, which has some megabytes. */
+async function openOverHttp(
+  location: NarLocation,
   origin: string,
+  signal: AbortSignal,
   limits: NarLimits,
-): { client: HttpClient; retries: Retries } {
-  const key = `${origin} ${cache} ${JSON.stringify(limits)}`;
-  const known = clients.get(key);
-  if (known !== undefined) return known;
-  const made = {
-    client: new HttpClient({ cache, origin }, limits),
-    retries: new Retries(cache, systemClock),
-  };
-  clients.set(key, made);
-  return made;
+): Promise<Readable | undefined> {
+  const [{ openHttpNar }, { connectionsOf }] = await Promise.all([
+    import("./http-nar.ts"),
+    import("./nar-clients.ts"),
+  ]);
+  return openHttpNar(location, {
+    ...connectionsOf(location.cache, origin, limits),
+    patience: {
+      all: limits.patience,
+      attempt: limits.connect + limits.headers,
+      hurried: false,
+    },
+    signal,
+  });
 }

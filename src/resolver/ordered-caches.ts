@@ -105,11 +105,14 @@ export class OrderedCaches {
     return this.#cacheOf(known).readListing(storeHash(storePath), storePath, this.#hurry);
   }
 
-  /** @param hurried there is another location. */
-  async openNar(location: NarLocation, hurried: boolean): Promise<Readable> {
+  /**
+   * @param hurried there is another location.
+   * @param first so many bytes are wanted; there may be more.
+   */
+  async openNar(location: NarLocation, hurried: boolean, first?: number): Promise<Readable> {
     const cache = this.#caches.find(({ name }) => name === location.cache);
     if (cache === undefined) throw new Error(`no cache ${location.cache}`);
-    return cache.openNar(location, hurried ? this.#hurry : this.#patience);
+    return cache.openNar(location, hurried ? this.#hurry : this.#patience, first);
   }
 
   /** Milliseconds in which the start of a NAR must be there. */

@@ -31,6 +31,12 @@ import type { Slots } from "./slots.ts";
  */
 const maxCompressed = 2 * 1024 * 1024;
 
+/**
+ * Compressed bytes that a cache over HTTP is asked for: enough but for bzip2. What it sends beyond what is read lies in
+ * buffers, some megabytes of a large NAR.
+ */
+const usualStart = 256 * 1024;
+
 /** Bytes after which decoding is first tried; then each time that there are four times as many. */
 const firstTry = 4 * 1024;
 
@@ -123,31 +129,15 @@ async function* locationsInTurn(
   if (!troubled) yield* await caches.locateReserve(known);
 }
 
+/** The type by the first bytes of a NAR. */
 async function typeAt(location: NarLocation, caches: OrderedCaches, hurried: boolean): Promise<PathType> {
   const { cache, storePath, compression } = location;
   if (!canDecodePrefix(compression)) throw compressionUnsupported(storePath, compression);
-  const nar = await caches.openNar(location, hurried);
-  // One that drips would keep its slot for hours.
-  const time = caches.startTime(hurried);
-  const late = cacheUnavailable(
-    cache,
-    `the NAR of ${storePath}`,
-    `not even its start came in ${time / 1000} s`,
-  );
-  const timer = setTimeout(() => nar.destroy(late), time);
-  try {
-    return await sniffNar(nar, location);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** The type by the first bytes of a compressed NAR; the stream is destroyed. */
-async function sniffNar(nar: Readable, location: NarLocation): Promise<PathType> {
-  const { cache, storePath, compression } = location;
   const wrong = (why: string): NixClosureError => cacheInvalidAnswer(cache, `the NAR of ${storePath}`, why);
   try {
-    const type = await sniffCompressed(nar, compression);
+    const start = await startAt(location, caches, hurried, usualStart);
+    const ended = start.size === usualStart;
+    const { type } = start.type === undefined && ended ? await startAt(location, caches, hurried) : start;
     if (type !== undefined) return type;
   } catch (error) {
     if (error instanceof NixClosureError && error.code === narInvalid.code) {
@@ -158,23 +148,53 @@ async function sniffNar(nar: Readable, location: NarLocation): Promise<PathType>
   throw wrong(`its first bytes cannot be decompressed with ${compression}`);
 }
 
+async function startAt(
+  location: NarLocation,
+  caches: OrderedCaches,
+  hurried: boolean,
+  first?: number,
+): Promise<NarStart> {
+  const { cache, storePath, compression } = location;
+  const nar = await caches.openNar(location, hurried, first);
+  // One that drips would keep its slot for hours.
+  const time = caches.startTime(hurried);
+  const late = cacheUnavailable(
+    cache,
+    `the NAR of ${storePath}`,
+    `not even its start came in ${time / 1000} s`,
+  );
+  const timer = setTimeout(() => nar.destroy(late), time);
+  try {
+    return await sniffCompressed(nar, compression);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What the first bytes of a NAR tell. */
+interface NarStart {
+  /** Undefined: they cannot be decompressed. */
+  readonly type: PathType | undefined;
+  /** Compressed bytes that were read. */
+  readonly size: number;
+}
+
 /**
- * Reads so much of a compressed NAR that its type shows.
+ * Reads so much of a compressed NAR that its type shows; the stream is destroyed.
  *
- * @returns `undefined` if it cannot be decompressed.
  * @throws narInvalid, and what the stream fails with
  */
-async function sniffCompressed(nar: Readable, compression: string): Promise<PathType | undefined> {
+async function sniffCompressed(nar: Readable, compression: string): Promise<NarStart> {
   let compressed: Uint8Array = new Uint8Array();
   let next = firstTry;
   for await (const chunk of nar as AsyncIterable<Uint8Array>) {
     compressed = Buffer.concat([compressed, chunk]);
     if (compressed.length < next) continue;
     const type = await sniffPrefix(compressed, compression);
-    if (type !== undefined || compressed.length >= maxCompressed) return type;
+    if (type !== undefined || compressed.length >= maxCompressed) return { type, size: compressed.length };
     next = compressed.length * 4;
   }
-  return sniffPrefix(compressed, compression);
+  return { type: await sniffPrefix(compressed, compression), size: compressed.length };
 }
 
 async function sniffPrefix(compressed: Uint8Array, compression: string): Promise<PathType | undefined> {

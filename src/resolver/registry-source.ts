@@ -11,6 +11,7 @@ import {
   type NixClosureError,
   sourceWithoutNars,
   toNixClosureError,
+  tooManyTogether,
 } from "../errors.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
 import type { PathInfo } from "../nix/path-info.ts";
@@ -24,6 +25,7 @@ import { Flights } from "./flights.ts";
 import { freshFor } from "./memory.ts";
 import { namePath } from "./name-path.ts";
 import { Outage } from "./outage.ts";
+import { RegistryNames } from "./registry-names.ts";
 import { labelOf, type RegistrySourceConfig, type Source, type SourceSurroundings } from "./source.ts";
 import type { TrustedClosure } from "./trusted-closure.ts";
 import { waitFor } from "./waiting.ts";
@@ -39,6 +41,9 @@ const maxRefusals = 1_000;
 const staleWait = 2_000;
 const staleFor = 10_000;
 
+/** So many of several roots are asked for by themselves, to find one whose closure has the others. */
+const maxAsked = 8;
+
 /** As Nix has it for binary caches. */
 const maxAttempts = 5;
 
@@ -46,6 +51,7 @@ const maxAttempts = 5;
 export class RegistrySource implements Source {
   readonly name: string;
   readonly repository: string;
+  readonly names: RegistryNames;
   readonly #repository: Repository;
   readonly #keys: readonly PublicKey[];
   readonly #with: SourceSurroundings;
@@ -83,16 +89,26 @@ export class RegistrySource implements Source {
     });
     this.repository = this.#repository.name;
     this.#outage = new Outage(this.repository, clock);
+    this.names = new RegistryNames({
+      repository: this.#repository,
+      keys: this.#keys,
+      surroundings,
+      outage: this.#outage,
+      closing,
+    });
   }
 
   known(roots: readonly StorePath[]): Closure | undefined {
-    if (roots.length > maxTagRoots) return undefined;
-    return this.#with.memory.peekPushed(this.name, closureTag(roots))?.closure(roots);
+    for (const tag of tagsWith(roots)) {
+      const closure = this.#with.memory.peekPushed(this.name, tag)?.closure(roots);
+      if (closure !== undefined) return closure;
+    }
+    return undefined;
   }
 
   async closure(roots: readonly StorePath[], signal: AbortSignal | undefined): Promise<Closure> {
     const label = roots.join(" ");
-    const found = this.#find(closureTag(roots), label);
+    const found = this.#findWith(roots, label);
     const what = `the closure of ${label}`;
     const trusted = await waitFor(found, { clock: this.#with.clock, signal, what, known: { size: 0 } });
     const closure = trusted.closure(roots);
@@ -125,6 +141,37 @@ export class RegistrySource implements Source {
 
   async close(): Promise<void> {
     await this.#repository.close();
+  }
+
+  /**
+   * The closure of some roots: the one that was pushed with all of them together, else that of one of them, if it has all
+   * others. Then there is nothing that would have to be pushed once more.
+   */
+  async #findWith(roots: readonly StorePath[], label: string): Promise<TrustedClosure> {
+    if (roots.length === 1) return this.#find(closureTag(roots), label);
+    for (const tag of tagsWith(roots)) {
+      const { known } = this.#with.memory.pushed(this.name, tag);
+      if (known?.closure(roots) !== undefined) return known;
+    }
+    try {
+      return await this.#find(closureTag(roots), label);
+    } catch (error) {
+      if (!isNotPushed(error)) throw error;
+      for (const root of roots.slice(0, maxAsked)) {
+        const one = await this.#findUnlessMissing(root);
+        if (one?.closure(roots) !== undefined) return one;
+      }
+      throw error;
+    }
+  }
+
+  async #findUnlessMissing(root: StorePath): Promise<TrustedClosure | undefined> {
+    try {
+      return await this.#find(storeHash(root), root);
+    } catch (error) {
+      if (isNotPushed(error)) return undefined;
+      throw error;
+    }
   }
 
   /**
@@ -204,6 +251,18 @@ export class RegistrySource implements Source {
       return error.within(`${this.repository}, the closure of ${label}`);
     return namePath(error, label);
   }
+}
+
+/** The tags under which a closure may be that has all of some roots, that of their own first. */
+function tagsWith(roots: readonly StorePath[]): readonly string[] {
+  const together = roots.length <= maxTagRoots ? [closureTag(roots)] : [];
+  return roots.length === 1 ? together : [...together, ...roots.slice(0, maxAsked).map(storeHash)];
+}
+
+/** Whether nothing was pushed under a tag, or nothing could be, for so many roots. */
+function isNotPushed(error: unknown): boolean {
+  const { code } = toNixClosureError(error);
+  return code === closureNotPushed.code || code === tooManyTogether.code;
 }
 
 function expectPath(trusted: TrustedClosure, path: StorePath | undefined): PushedPath {

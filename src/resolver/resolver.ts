@@ -1,6 +1,9 @@
 import type { LookupFunction } from "node:net";
+import type { ClosureName } from "../closure-index/closure-name.ts";
+import type { NamedClosure } from "../closure-index/name-document.ts";
+import type { NamedImages } from "../closure-index/named-images.ts";
 import type { PushedImages } from "../closure-index/pushed-images.ts";
-import { shuttingDown, sourceUnknown } from "../errors.ts";
+import { nameWithoutRegistry, shuttingDown, sourceUnknown } from "../errors.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
 import type { PathInfo } from "../nix/path-info.ts";
 import type { StoreHash, StorePath } from "../nix/store-path.ts";
@@ -9,11 +12,12 @@ import type { CacheTimeouts } from "./cache.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { httpTimeouts } from "./http-client.ts";
 import { Memory } from "./memory.ts";
+import type { ReadClosure } from "./name-request.ts";
 import type { NarLocation } from "./nar-location.ts";
 import { silentObserver, type ResolverObserver } from "./observer.ts";
 import { RegistrySource } from "./registry-source.ts";
 import { mapBounded, Slots } from "./slots.ts";
-import { labelOf, type Source, type SourceConfig, type SourceSurroundings } from "./source.ts";
+import { labelOf, type Names, type Source, type SourceConfig, type SourceSurroundings } from "./source.ts";
 import { imagesOf } from "./trusted-closure.ts";
 import { waitFor } from "./waiting.ts";
 import type { ResolverLimits } from "./walk.ts";
@@ -47,6 +51,21 @@ export interface Resolver {
   known(source: string, roots: readonly StorePath[]): Closure | undefined;
   /** The same for roots of which only the hash parts are known. */
   resolveHashes(source: string, hashes: readonly StoreHash[], signal?: AbortSignal): Promise<Closure>;
+  /**
+   * What a name stands for, believed for a minute.
+   *
+   * @throws nameWithoutRegistry, nameNotPushed, nameDiffers, and of the errors of `resolve` those of a registry
+   */
+  named(source: string, name: ClosureName, signal?: AbortSignal): Promise<NamedImages>;
+  /** The same if it is at hand. */
+  knownName(source: string, name: ClosureName): NamedImages | undefined;
+  /** The closure that a name stands for on one of its systems; each call asks the registry. */
+  namedClosure(
+    source: string,
+    name: ClosureName,
+    closure: NamedClosure,
+    signal?: AbortSignal,
+  ): Promise<ReadClosure>;
   /** One path without its closure. */
   lookup(source: string, hash: StoreHash, signal?: AbortSignal): Promise<PathInfo>;
   /**
@@ -143,6 +162,23 @@ class SourcesResolver implements Resolver {
     return this.resolve(source, await this.#wait(roots, signal, hashes.map(labelOf).join(" ")), signal);
   }
 
+  async named(source: string, name: ClosureName, signal?: AbortSignal): Promise<NamedImages> {
+    return this.#wait(this.#names(source, name).find(name), signal, `the name ${name}`);
+  }
+
+  knownName(source: string, name: ClosureName): NamedImages | undefined {
+    return this.#source(source).names?.peek(name);
+  }
+
+  async namedClosure(
+    source: string,
+    name: ClosureName,
+    closure: NamedClosure,
+    signal?: AbortSignal,
+  ): Promise<ReadClosure> {
+    return this.#wait(this.#names(source, name).closure(name, closure), signal, `the closure of ${name}`);
+  }
+
   async lookup(source: string, hash: StoreHash, signal?: AbortSignal): Promise<PathInfo> {
     return this.#wait(this.#source(source).lookup(hash), signal, labelOf(hash));
   }
@@ -188,6 +224,12 @@ class SourcesResolver implements Resolver {
     const source = this.#sources.get(name);
     if (source === undefined) throw sourceUnknown(name, this.sources);
     return source;
+  }
+
+  #names(source: string, name: ClosureName): Names {
+    const { names } = this.#source(source);
+    if (names === undefined) throw nameWithoutRegistry(name, source);
+    return names;
   }
 
   async #wait<T>(

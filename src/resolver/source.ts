@@ -1,10 +1,14 @@
 import type { LookupFunction } from "node:net";
+import type { ClosureName } from "../closure-index/closure-name.ts";
+import type { NamedClosure } from "../closure-index/name-document.ts";
+import type { NamedImages } from "../closure-index/named-images.ts";
 import type { Closure, PathType } from "../nix/closure.ts";
 import type { PathInfo } from "../nix/path-info.ts";
 import { storeDirectory, type StoreHash, type StorePath } from "../nix/store-path.ts";
 import type { CacheTimeouts } from "./cache.ts";
 import type { Clock } from "./clock.ts";
 import type { Memory } from "./memory.ts";
+import type { ReadClosure } from "./name-request.ts";
 import type { NarLocation } from "./nar-location.ts";
 import type { ResolverObserver } from "./observer.ts";
 import type { Slots } from "./slots.ts";
@@ -50,6 +54,8 @@ export interface Source {
   readonly name: string;
   /** `<host>/<repository>` that its closures were pushed to; `undefined`: it has NARs, of which our registry makes images. */
   readonly repository: string | undefined;
+  /** What closures of several systems are found under together; `undefined`: only registries have names. */
+  readonly names: Names | undefined;
   /** See `Resolver.known`. */
   known(roots: readonly StorePath[]): Closure | undefined;
   /** See `Resolver.resolve`. */
@@ -64,6 +70,13 @@ export interface Source {
   locate(path: StorePath): Promise<readonly NarLocation[]>;
   /** Ends all connections. */
   close(): Promise<void>;
+}
+
+/** The names of a source, see `Resolver.named` and what follows it. */
+export interface Names {
+  peek(name: ClosureName): NamedImages | undefined;
+  find(name: ClosureName): Promise<NamedImages>;
+  closure(name: ClosureName, closure: NamedClosure): Promise<ReadClosure>;
 }
 
 /** What the sources of one resolver share. */

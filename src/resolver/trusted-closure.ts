@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { ClosureDocument, PushedPath } from "../closure-index/closure-document.ts";
 import type { PushedImages } from "../closure-index/pushed-images.ts";
 import type { Closure } from "../nix/closure.ts";
@@ -12,6 +13,9 @@ export function imagesOf(closure: Closure): PushedImages | undefined {
   return imagesOfClosures.get(closure);
 }
 
+/** Ways to name the roots of a closure that are kept: who writes Pods could think of any number of them. */
+const maxClosures = 32;
+
 /** A pushed closure whose signature and index were checked. */
 export class TrustedClosure {
   /** Of the index: one with the same digest holds the same closure. */
@@ -24,8 +28,8 @@ export class TrustedClosure {
   readonly narSize: number;
   readonly #images: PushedImages;
   readonly #byPath: ReadonlyMap<StorePath, PushedPath>;
-  /** By the order in which the roots are asked for. */
-  readonly #closures = new Map<string, Closure>();
+  /** By the roots that are asked for, in their order. */
+  readonly #closures = new LRUCache<string, Closure>({ max: maxClosures });
 
   /**
    * @param repository `<host>/<repository>`
@@ -35,7 +39,7 @@ export class TrustedClosure {
   constructor(
     repository: string,
     index: Digest,
-    { roots, paths, storeImages }: ClosureDocument,
+    { system, roots, paths, storeImages }: ClosureDocument,
     size: number,
   ) {
     this.index = index;
@@ -45,6 +49,7 @@ export class TrustedClosure {
     this.narSize = paths.reduce((sum, { narSize }) => sum + narSize, 0);
     this.#images = {
       repository,
+      system,
       paths: new Map(
         paths.flatMap(({ storePath, manifest }) => (manifest ? [[storePath, manifest.digest]] : [])),
       ),
@@ -57,13 +62,19 @@ export class TrustedClosure {
     return this.#byPath.get(path);
   }
 
-  /** The closure of its roots in this order, always the same object; `undefined` if those are not its roots. */
+  /**
+   * The closure of some roots in this order, always the same object as long as it is asked for: of all of its own, and of
+   * other paths that it has. Nothing is added by those, for it has what they need.
+   *
+   * @returns undefined if one of its own is left out, or another one is not in it.
+   */
   closure(roots: readonly StorePath[]): Closure | undefined {
     const asked = new Set(roots);
     const key = [...asked].join(" ");
     const known = this.#closures.get(key);
     if (known !== undefined) return known;
-    if (asked.size !== this.roots.length || !this.roots.every((root) => asked.has(root))) return undefined;
+    if (!this.roots.every((root) => asked.has(root)) || ![...asked].every((path) => this.#byPath.has(path)))
+      return undefined;
     const closure = { roots: [...asked], paths: this.paths, byPath: this.#byPath, narSize: this.narSize };
     this.#closures.set(key, closure);
     imagesOfClosures.set(closure, this.#images);

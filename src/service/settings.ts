@@ -12,6 +12,8 @@ export function admissionSettings(config: Config): AdmissionSettings {
     }),
     defaultSource: config.defaultSource,
     host: config.registry.reference,
+    hasRegistry: config.registry.enabled,
+    baseImage: config.baseImage,
     strategy: config.plan.strategy,
     maxVolumes: config.plan.maxVolumes,
     kubelet: config.kubelet,

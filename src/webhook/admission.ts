@@ -1,7 +1,7 @@
-import type { PushedImages } from "../closure-index/pushed-images.ts";
-import { internal, namespaceNotAllowed, type NixClosureError, sourceUnknown } from "../errors.ts";
+import type { NamedImages } from "../closure-index/named-images.ts";
+import { namespaceNotAllowed, type NixClosureError, sourceUnknown } from "../errors.ts";
 import type { Closure } from "../nix/closure.ts";
-import { injectPod, isInjected, neededTypes, type Injection } from "../patch/inject.ts";
+import { injectPod, isInjected, type Injection } from "../patch/inject.ts";
 import type { OurReferences } from "../patch/owned.ts";
 import type { Pod } from "../patch/pod.ts";
 import { podOperations } from "../patch/operations.ts";
@@ -9,28 +9,26 @@ import { countOtherImages } from "../patch/other-images.ts";
 import {
   encodePatch,
   type EncodedPatch,
+  type PreparedFrom,
   PreparedPatches,
   type PreparedPatch,
   shapeOf,
 } from "../patch/prepared-patch.ts";
-import { readRequest, type PodRequest } from "../patch/request.ts";
+import { baseImagePlaceholder, readRequest, type PodRequest } from "../patch/request.ts";
 import type { ResolvedClosure } from "../patch/volume-set.ts";
 import { pullBudget, type KubeletLimits } from "../plan/budget.ts";
-import { planClosures, type PlanRules, type Strategy } from "../plan/plan.ts";
+import type { PlanRules, Strategy } from "../plan/plan.ts";
 import { warnOfLargePlans } from "../plan/pushed-plan-warning.ts";
 import type { Resolver } from "../resolver/resolver.ts";
-import { PlannedClosures } from "./planned-closures.ts";
+import { refuseAbsentImages } from "./absent-images.ts";
+import { type ClosureSource, PodClosureResolver } from "./pod-closures.ts";
 import { allowsNamespace } from "./policy.ts";
 import { warnOfSlowStart } from "./slow-start-warning.ts";
 
 /** A source, as far as injection needs to know it. */
-export interface AdmissionSource {
+export interface AdmissionSource extends ClosureSource {
   readonly name: string;
   readonly namespaces: readonly string[];
-  /** `<host>/<repository>` that its closures were pushed to; undefined: it has caches. */
-  readonly repository?: string | undefined;
-  /** The Secret of the Pod's namespace that nodes pull from there with. */
-  readonly pullSecret?: string | undefined;
 }
 
 /** What injection needs of the configuration. */
@@ -39,6 +37,10 @@ export interface AdmissionSettings {
   readonly defaultSource: string;
   /** Host part of our registry's references. */
   readonly host: string;
+  /** Whether nodes reach one of ours there. */
+  readonly hasRegistry: boolean;
+  /** What the base image's placeholder is replaced by; undefined: nothing, it is refused. */
+  readonly baseImage: string | undefined;
   readonly strategy: Strategy;
   /** Images that a Pod's closures get at most with the strategies that choose a number. */
   readonly maxVolumes: number;
@@ -83,12 +85,13 @@ export function createAdmission(
   const sources = new Map(settings.sources.map((source) => [source.name, source]));
   const ours: OurReferences = {
     host: settings.host,
+    baseImage: settings.baseImage ?? baseImagePlaceholder,
     repositories: [...new Set(settings.sources.flatMap(({ repository }) => repository ?? []))],
   };
   const pullSecrets = [...new Set(settings.sources.flatMap(({ pullSecret }) => pullSecret ?? []))];
-  const planned = new PlannedClosures();
+  const podClosures = new PodClosureResolver(resolver, sources);
   const prepared = new PreparedPatches();
-  const versions = new WeakMap<Closure, number>();
+  const versions = new WeakMap<Closure | NamedImages, number>();
   let lastVersion = 0;
 
   function rulesFor(pod: Pod, { annotations }: PodRequest): PlanRules {
@@ -97,62 +100,13 @@ export function createAdmission(
     return { strategy: annotations.strategy ?? settings.strategy, maxImages, host, maxImageBytes };
   }
 
-  /** Resolves the closures of a Pod, in their order, and plans them together. */
-  async function resolve(
-    pod: Pod,
-    request: PodRequest,
-    rules: PlanRules,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly ResolvedClosure[]> {
-    const closures = await Promise.all(
-      request.closures.map(async ({ source, roots, profileRoots }) => {
-        const closure = await resolver.resolve(source, roots, signal);
-        return { source, profileRoots, closure, pushed: pushedImages(source, closure) };
-      }),
-    );
-    const injected = isInjected(pod, ours);
-    const key = [
-      `${rules.strategy} ${rules.maxImages} ${injected}`,
-      ...request.closures.map(
-        ({ source, roots, profileRoots }) => `${source}:${roots.join()} ${[...profileRoots].join()}`,
-      ),
-    ].join("\n");
-    const known = planned.find(
-      key,
-      closures.map(({ closure }) => closure),
-    );
-    if (known !== undefined) return known;
-    const needed = neededTypes(closures, rules, injected);
-    const typed = await Promise.all(
-      closures.map(async (closure, at) => {
-        const types = await resolver.pathTypes(closure.source, needed[at] ?? [], signal);
-        return { ...closure, types };
-      }),
-    );
-    const plans = planClosures(typed, rules);
-    const resolved = typed.flatMap(({ source, types, profileRoots, pushed }, at) => {
-      const plan = plans[at];
-      const { pullSecret } = sources.get(source) ?? {};
-      return plan === undefined ? [] : [{ plan, types, profileRoots, pushed, pullSecret }];
-    });
-    planned.remember(key, resolved);
-    return resolved;
-  }
-
-  /** @returns undefined for a source of caches. */
-  function pushedImages(source: string, closure: Closure): PushedImages | undefined {
-    if (sources.get(source)?.repository === undefined) return undefined;
-    const pushed = resolver.pushedImages(source, closure);
-    if (pushed === undefined) throw internal(`the images of a closure of source ${source} are not known`);
-    return pushed;
-  }
-
   function read(pod: Pod, namespace: string | undefined): PodRequest | undefined {
     const request = readRequest(pod, known);
     if (request === undefined) return undefined;
     const refused = refusal();
     if (refused !== undefined) throw refused;
     for (const { source } of request.closures) checkNamespace(settings, source, namespace);
+    refuseAbsentImages(settings, pod, request);
     return request;
   }
 
@@ -165,33 +119,41 @@ export function createAdmission(
   ): Promise<Injection | undefined> {
     const request = read(pod, namespace);
     if (request === undefined) return undefined;
-    const rules = rulesFor(pod, request);
-    const closures = await resolve(pod, request, rules, signal);
-    for (const [at, { key }] of request.closures.entries()) {
-      const closure = closures[at];
-      if (closure !== undefined) resolved.set(key, closure);
-    }
+    const injected = isInjected(pod, ours);
+    const closures = await podClosures.resolve(request.closures, rulesFor(pod, request), injected, signal);
+    for (const [key, closure] of closures.byKey) resolved.set(key, closure);
     const injection = injectPod(pod, request, resolved, ours);
     // A Pod that was injected before keeps its volumes whatever is said of them.
     if (injection.pod === pod) return injection;
-    const warnings = [...injection.warnings, ...warnOfLargePlans(closures, rules)];
+    const { roots, rules } = closures;
+    const warnings = [...injection.warnings, ...warnOfLargePlans(roots, rules)];
     if (settings.slowStartWarnings)
       warnings.push(...warnOfSlowStart(injection.volumes, closures, settings.kubelet, rules.maxImages));
     return { ...injection, warnings };
   }
 
   /** Tells closures apart, so that a patch needs not keep its own in memory. */
-  function versionOf(closure: Closure): number {
+  function versionOf(closure: Closure | NamedImages): number {
     let version = versions.get(closure);
     if (version === undefined) versions.set(closure, (version = ++lastVersion));
     return version;
   }
 
+  function madeFrom(resolved: ResolvedClosure): PreparedFrom {
+    if ("named" in resolved) {
+      const { source, named } = resolved;
+      return { source, name: named.document.name, version: versionOf(named) };
+    }
+    const { source, closure } = resolved.plan;
+    return { source, roots: closure.roots, version: versionOf(closure) };
+  }
+
   /** Whether the closures of a patch are still what the resolver knows, and the namespace may use their sources. */
   function isCurrent({ closures }: PreparedPatch, namespace: string | undefined): boolean {
-    for (const { source, roots, version } of closures) {
+    for (const { source, version, ...asked } of closures) {
       const namespaces = sources.get(source)?.namespaces;
-      const known = resolver.known(source, roots);
+      const known =
+        "name" in asked ? resolver.knownName(source, asked.name) : resolver.known(source, asked.roots);
       if (known === undefined || versions.get(known) !== version || namespaces === undefined) return false;
       if (namespace !== undefined && !allowsNamespace(namespaces, namespace)) return false;
     }
@@ -208,9 +170,7 @@ export function createAdmission(
       const encoded = encodePatch(podOperations(pod, injection.pod));
       const shape = encoded === undefined ? undefined : shapeOf(pod, ours, pullSecrets);
       if (encoded !== undefined && shape !== undefined) {
-        const closures = [...resolved.values()].map(({ plan: { source, closure } }) => {
-          return { source, roots: closure.roots, version: versionOf(closure) };
-        });
+        const closures = [...resolved.values()].map(madeFrom);
         prepared.remember({ shape, encoded, warnings, volumes, closures });
       }
       return { encoded, warnings, volumes };

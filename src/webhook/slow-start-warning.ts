@@ -1,7 +1,8 @@
-import type { ResolvedClosure } from "../patch/volume-set.ts";
+import type { ResolvedName, ResolvedRoots } from "../patch/volume-set.ts";
 import type { KubeletLimits } from "../plan/budget.ts";
 import { choosePushed } from "../plan/choose-pushed.ts";
 import { estimateStart, type StartLoad } from "../plan/estimate.ts";
+import type { PodClosures } from "./pod-closures.ts";
 
 /** A start that is estimated to take more than so many times as long as with strategy auto is worth a warning. */
 const farOff = 2;
@@ -13,19 +14,32 @@ type Images = Required<Pick<StartLoad, "images" | "pushedImages">>;
  * Warns of a Pod that is estimated to start far slower than it could, on a node that has none of its images.
  *
  * @param images those that the Pod's closures have.
- * @param budget those that they may have, as strategy auto counts them; Infinity: no limit.
+ * @param budget those that the closures of roots may have, as strategy auto counts them; Infinity: no limit.
  * @returns a line at most.
  */
 export function warnOfSlowStart(
   images: number,
-  closures: readonly ResolvedClosure[],
+  { roots, names }: Pick<PodClosures, "roots" | "names">,
   kubelet: KubeletLimits,
   budget: number,
 ): readonly string[] {
-  if (closures.length === 0) return [];
-  const counted = { images, pushedImages: countPushed(closures) };
-  const load = { ...contentOf(closures), ...counted, presentImages: 0 };
-  const warning = slowStartWarning(load, kubelet, imagesWithAuto(closures, counted, budget));
+  // What names have is what they would have with auto, too.
+  if (roots.length === 0) return [];
+  const named = contentOfNames(names);
+  const content = contentOf(roots);
+  const counted = { images: images - named.images, pushedImages: countPushed(roots) };
+  const auto = imagesWithAuto(roots, counted, budget);
+  const load = {
+    storePaths: content.storePaths + named.storePaths,
+    narBytes: content.narBytes + named.narBytes,
+    images,
+    pushedImages: counted.pushedImages + named.images,
+    presentImages: 0,
+  };
+  const warning = slowStartWarning(load, kubelet, {
+    images: auto.images + named.images,
+    pushedImages: auto.pushedImages + named.images,
+  });
   return warning === undefined ? [] : [warning];
 }
 
@@ -53,7 +67,7 @@ export function slowStartWarning(
 }
 
 /** The most images that strategy auto comes to where there is not room for those that a Pod has now. */
-function imagesWithAuto(closures: readonly ResolvedClosure[], now: Images, budget: number): Images {
+function imagesWithAuto(closures: readonly ResolvedRoots[], now: Images, budget: number): Images {
   const wanted = closures.map(({ plan: { source, closure }, profileRoots, pushed }) => {
     return { source, closure, profileRoots, pushed };
   });
@@ -63,13 +77,26 @@ function imagesWithAuto(closures: readonly ResolvedClosure[], now: Images, budge
   return { images: images + made, pushedImages: images };
 }
 
-function countPushed(closures: readonly ResolvedClosure[]): number {
+function countPushed(closures: readonly ResolvedRoots[]): number {
   const volumes = closures.flatMap(({ plan }) => plan.volumes).filter(({ image }) => image.kind === "pushed");
   return new Set(volumes.map(({ reference }) => reference)).size;
 }
 
+/** What names bring on nodes of the system that has the most of it, and their images. */
+function contentOfNames(
+  names: readonly ResolvedName[],
+): Pick<StartLoad, "images" | "storePaths" | "narBytes"> {
+  const most = (figure: "paths" | "narSize"): number =>
+    names.reduce(
+      (sum, { named }) => sum + Math.max(...named.document.closures.map((closure) => closure[figure])),
+      0,
+    );
+  const references = names.flatMap(({ volumes }) => volumes.map(({ reference }) => reference));
+  return { images: new Set(references).size, storePaths: most("paths"), narBytes: most("narSize") };
+}
+
 /** What all plans carry, what several need once. */
-function contentOf(closures: readonly ResolvedClosure[]): Pick<StartLoad, "storePaths" | "narBytes"> {
+function contentOf(closures: readonly ResolvedRoots[]): Pick<StartLoad, "storePaths" | "narBytes"> {
   const sizes = new Map(
     closures.flatMap(({ plan: { source, closure } }) =>
       closure.paths.map(({ storePath, narSize }) => [`${source} ${storePath}`, narSize] as const),

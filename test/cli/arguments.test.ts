@@ -117,6 +117,15 @@ describe("exit code 2: something that the caller wrote is wrong", () => {
     ]);
   });
 
+  test.each(["registry", "all"])("the role %s without a registry", async (role) => {
+    const config = await configFile({ registry: { enabled: false } });
+    const { code, stderr } = await cli(["serve", "--role", role, "--config", config]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      new RegExp(`registry\\.enabled: false .* the role ${role}; .*--role webhook".*\\[CONFIG_INVALID`),
+    );
+  });
+
   test("a certificate that is not there, with the fix", async () => {
     const config = await configFile({
       webhook: { certFile: "/none/tls.pem" },

@@ -1,8 +1,9 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { cp, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { capture } from "../../demo/child.ts";
 import { version } from "../../src/cli/version.ts";
 import { until } from "../service/demo-cache.ts";
 import { Child, launcher, runChild } from "./child-process.ts";
@@ -31,6 +32,29 @@ function isThere(pid: number): boolean {
     return false;
   }
 }
+
+describe.skipIf(process.platform !== "linux")(
+  "a push has one heap of the C library (skipped where it is no Linux)",
+  () => {
+    const hook = "data:text/javascript,console.error('arenas '+process.env.MALLOC_ARENA_MAX)";
+
+    test.each([
+      ["push", undefined, ["undefined", "1"]],
+      ["push", "3", ["3"]],
+      ["plan", undefined, ["undefined"]],
+    ] as const)("%s with MALLOC_ARENA_MAX %s", async (command, given, seen) => {
+      const { MALLOC_ARENA_MAX: _, ...env } = process.env;
+      const child = spawn(process.execPath, ["--import", hook, launcher, command, "--help"], {
+        env: { ...env, ...(given !== undefined && { MALLOC_ARENA_MAX: given }) },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      const { code, stdout, stderr } = await capture(child);
+      expect(code, stderr).toBe(0);
+      expect(stdout).toContain(`nix-closure ${command}`);
+      expect([...stderr.matchAll(/^arenas (.*)$/gm)].map(([, value]) => value)).toEqual(seen);
+    });
+  },
+);
 
 describe.skipIf(skip)("between launcher and program (skipped without an older Node.js or /proc)", () => {
   async function serve(): Promise<{ child: Child; inner: number }> {

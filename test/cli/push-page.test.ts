@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { installFakeNix } from "../push/fake-nix.ts";
 import { MemoryRegistry } from "../push/memory-registry.ts";
+import { otherPath } from "../push/other-system.ts";
 import { DemoCacheServer, hello } from "../service/demo-cache.ts";
 import { Child, launcher } from "./child-process.ts";
 import { scratch } from "./fake-process.ts";
@@ -32,8 +33,14 @@ test("docs/push.md can be followed from its top to its end", async () => {
   expect(stdout).toMatch(/^shop-1:[A-Za-z0-9+/]{43}=\n/);
   expect(commands.length).toBeGreaterThan(5);
   const tag = hello.slice("/nix/store/".length).slice(0, 32);
-  for (const name of ["nix", "shop"]) {
-    expect([...registry.repository(name).tags.keys()]).toEqual([tag]);
-    expect(registry.broken(name)).toEqual([]);
-  }
+  for (const name of ["nix", "shop"]) expect(registry.broken(name)).toEqual([]);
+  expect([...registry.repository("shop").tags.keys()]).toEqual([tag]);
+  const other = otherPath(hello).slice("/nix/store/".length).slice(0, 32);
+  const kept = ["store", "profile"].map((kind): unknown => {
+    const roots = [other, tag].join("_");
+    return expect.stringMatching(new RegExp(`^${roots}\\.[0-9a-f]{16}\\.${kind}$`));
+  });
+  const tags = [...registry.repository("nix").tags.keys()];
+  expect(tags).toHaveLength(6);
+  expect(tags).toEqual(expect.arrayContaining([tag, other, "base-1", "shop-1.2", ...kept]));
 });

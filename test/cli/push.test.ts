@@ -11,7 +11,7 @@ import {
   parseClosureManifest,
 } from "../../src/closure-index/closure-index.ts";
 import { verifyClosure } from "../../src/closure-index/closure-signature.ts";
-import { MemoryRegistry } from "../push/memory-registry.ts";
+import { type Interference, MemoryRegistry } from "../push/memory-registry.ts";
 import { installFakeNix } from "../push/fake-nix.ts";
 import { Pusher } from "../push/pusher.ts";
 import { demoKey, demoUrl, DemoCacheServer, hello, mixed, nginx, python } from "../service/demo-cache.ts";
@@ -34,6 +34,17 @@ function readClosure(registry: MemoryRegistry, { publicKey }: Pusher, tag: strin
   expect(verifyClosure(signatures, statement, [publicKey])).toBe(publicKey);
   checkClosureIndex(index, closure);
   return closure;
+}
+
+/** Answers once with other bytes than a digest stands for. */
+function wrongOnce(digest: string): Interference {
+  let done = false;
+  return (request, response) => {
+    if (done || request.method !== "GET" || !request.url?.endsWith(digest)) return false;
+    done = true;
+    response.end("damaged");
+    return true;
+  };
 }
 
 interface Manifest {
@@ -183,6 +194,7 @@ describe("a second push", () => {
       () => tags.delete(tagOf(hello)),
       () => tags.set(tagOf(hello), otherDigest),
       () => manifests.delete(parseClosureIndex(whole.bytes).closureManifest.digest),
+      () => (registry.interfere = wrongOnce(parseClosureIndex(whole.bytes).closureManifest.digest)),
     ]) {
       damage();
       const again = await pusher.push(hello);

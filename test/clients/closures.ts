@@ -23,17 +23,22 @@ export interface InjectedPod {
   readonly pod: Pod;
 }
 
-/** Injects a Pod without an image of its own for each closure and strategy. */
-export async function injectPods(configFile: string): Promise<readonly InjectedPod[]> {
-  const wanted = (Object.keys(roots) as ClosureName[]).flatMap((closure) =>
-    strategies.map((strategy) => ({ closure, strategy })),
-  );
+/**
+ * Injects a Pod without an image of its own for each closure and strategy.
+ *
+ * @param names of closures that the sources of the configuration have
+ */
+export async function injectPods(
+  configFile: string,
+  names: readonly ClosureName[] = Object.keys(roots) as ClosureName[],
+): Promise<readonly InjectedPod[]> {
+  const wanted = names.flatMap((closure) => strategies.map((strategy) => ({ closure, strategy })));
   const manifest = wanted.map((pod) => stringify(podOf(pod))).join("---\n");
   const injected = await nixClosure(["inject", "--config", configFile, "-f", "-"], manifest);
   const pods = parseAllDocuments(injected).map((document) => document.toJS() as Pod);
   const closures = new Map(
     await Promise.all(
-      (Object.keys(roots) as ClosureName[]).map(async (name) => {
+      names.map(async (name) => {
         const text = await nixClosure(["resolve", "--json", "--config", configFile, roots[name]]);
         return [name, (JSON.parse(text) as ResolvedClosure).paths.map(({ storePath }) => storePath)] as const;
       }),
@@ -81,7 +86,7 @@ export function mountsOf(pod: Pod): readonly { readonly mountPath: string; reado
 }
 
 /** Every image of these Pods once. */
-export function imagesOf(pods: readonly InjectedPod[]): readonly PlannedImage[] {
+export function imagesOf(pods: readonly Pick<InjectedPod, "pod" | "storePaths">[]): readonly PlannedImage[] {
   const images = new Map<string, PlannedImage>();
   for (const { pod, storePaths } of pods) {
     const base = pod.spec.containers[0]?.image ?? "";

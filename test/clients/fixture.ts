@@ -13,7 +13,11 @@ import { makePodmanStore, type PodmanStore, removePodmanStore } from "./podman-s
 /** What the global set-up has made. */
 export const suite = inject("suite");
 
-/** A podman store of a test file, which is gone after it. */
+/**
+ * A podman store of a test file, which is gone after it.
+ *
+ * @param name a short one, if containers run in it: below a long path podman 4.3 takes 20 seconds more to end each
+ */
 export async function podmanStore(name: string): Promise<PodmanStore> {
   const store = await makePodmanStore(join(suite.directory, "podman", name));
   afterAll(() => removePodmanStore(store));

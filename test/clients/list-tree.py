@@ -10,9 +10,11 @@ Names and targets are bytes, and written with %XX for all but letters, digits an
 What a NAR does not say is written as Nix stores have it.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
+import subprocess
 import sys
 import tarfile
 from urllib.parse import quote_from_bytes
@@ -117,9 +119,28 @@ class Nar:
             raise ValueError(f"{word!r} in a directory")
 
 
+@contextlib.contextmanager
+def open_tar(file):
+    """A tar archive, compressed with what Python knows, or with zstd, which it learns with 3.14."""
+    names = {"encoding": "utf-8", "errors": "surrogateescape"}
+    with open(file, "rb") as opened:
+        is_zstd = opened.read(4) == b"\x28\xb5\x2f\xfd"
+    if not is_zstd:
+        with tarfile.open(file, "r:*", **names) as archive:
+            yield archive
+        return
+    with subprocess.Popen(["zstd", "-dcq", file], stdout=subprocess.PIPE) as zstd:
+        with tarfile.open(fileobj=zstd.stdout, mode="r|", **names) as archive:
+            yield archive
+        while zstd.stdout.read(BLOCK):
+            pass
+    if zstd.returncode != 0:
+        raise OSError(f"zstd ended with {zstd.returncode}")
+
+
 def list_tar(file):
     as_bytes = lambda text: text.encode("utf-8", "surrogateescape")
-    with tarfile.open(file, "r:*", encoding="utf-8", errors="surrogateescape") as archive:
+    with open_tar(file) as archive:
         for member in archive:
             path = as_bytes(member.name)
             common = (member.mode, f"{member.uid}:{member.gid}", int(member.mtime))

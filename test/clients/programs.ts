@@ -2,12 +2,14 @@ import { join } from "node:path";
 import { cacheRoot } from "../programs/cache.ts";
 import { run, succeeds } from "../programs/command.ts";
 import { installPackages } from "../programs/debian-packages.ts";
+import { distribution } from "../programs/distribution.ts";
 import { buildGoModule, type GoModule } from "../programs/go-module.ts";
 
-/** Debian's package of each program: clients, what podman runs containers with, and who unpacks and compares. */
+/** Debian's package of each program: clients, what podman runs containers with, a registry, and who unpacks and compares. */
 const packages = {
   skopeo: "skopeo",
   podman: "podman",
+  "docker-registry": "docker-registry",
   runc: "runc",
   "nix-store": "nix-bin",
   zstd: "zstd",
@@ -29,6 +31,7 @@ const modules = {
     version: "v0.0.0-20260831232431-97274622c111",
     packages: ["."],
   },
+  distribution,
 } as const satisfies Readonly<Record<string, GoModule>>;
 
 /** Versions of the programs that are built from their Go modules, without a "v". */
@@ -53,11 +56,13 @@ export async function preparePrograms(onPart: (what: string) => void): Promise<B
     ...(hasPython ? {} : { "/usr/share/doc/python3": "python3" }),
   });
   if (installed.length > 0) onPart(`installed ${installed.join(", ")}`);
-  for (const client of ["skopeo", "podman"]) onPart((await run(client, ["--version"])).trim());
+  for (const program of ["skopeo", "podman", "docker-registry"])
+    onPart((await run(program, ["--version"])).trim());
   const built: [string, string][] = [];
   for (const part of Object.values(modules)) {
     onPart(`${part.name} ${part.version.slice(1)}`);
-    built.push([part.name, join(await buildGoModule(part, join(cacheRoot, "tools")), part.name)]);
+    const directory = await buildGoModule(part, join(cacheRoot, "tools"));
+    built.push([part.name, join(directory, part === distribution ? "registry" : part.name)]);
   }
   return Object.fromEntries(built) as BuiltPrograms;
 }

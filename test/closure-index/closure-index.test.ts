@@ -4,6 +4,7 @@ import {
   checkClosureIndex,
   closureIndex,
   closureManifest,
+  copiedClosureIndex,
   emptyConfig,
   parseClosureIndex,
   parseClosureManifest,
@@ -74,6 +75,18 @@ describe("what was pushed", () => {
     checkClosureIndex(fetched, smallDocument);
   });
 
+  it("is found again where skopeo 1.9 has copied it, which knows no artifactType", () => {
+    const { bytes } = copiedClosureIndex(smallDocument, descriptorOf(manifest));
+    const written = changed(index.bytes, (json) => {
+      json.artifactType = undefined;
+      Object.assign(json.manifests.at(-1)!, { artifactType: undefined });
+    });
+    expect(text(bytes)).toBe(text(written));
+    const fetched = parseClosureIndex(bytes);
+    expect(fetched).toEqual({ ...parseClosureIndex(index.bytes), bytes });
+    checkClosureIndex(fetched, smallDocument);
+  });
+
   it("may have several signatures, or none", () => {
     for (const signatures of [[], [signature, "other-1:x"]]) {
       const { bytes } = closureManifest({ document: documentDescriptor, signatures });
@@ -130,8 +143,18 @@ describe("an index that was tampered with is refused:", () => {
     ],
     [
       "an index of something else",
-      (json) => (json.artifactType = undefined),
+      (json) => (json.artifactType = "application/x"),
+      'has artifactType "application/x", wanted is',
+    ],
+    [
+      "an index of nothing that it tells",
+      (json) => Object.assign(json, { artifactType: undefined, annotations: undefined }),
       "has artifactType none, wanted is",
+    ],
+    [
+      "an index of something else with the same entries",
+      (json) => (json.artifactType = undefined),
+      "has something that the signed closure document does not account for",
     ],
     ["no entries", (json) => (json.manifests = []), "manifests: it has 0 members"],
     [

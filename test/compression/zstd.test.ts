@@ -11,7 +11,7 @@ async function decode(bytes: Uint8Array, chunkSize = bytes.length): Promise<Buff
 }
 
 async function collect(compressed: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  return Buffer.concat(await Readable.from(decompressZstd(compressed, 2 ** 23)).toArray());
+  return Buffer.concat(await Readable.from(decompressZstd(compressed, { maxWindow: 2 ** 23 })).toArray());
 }
 
 describe("zstd of any frames", () => {

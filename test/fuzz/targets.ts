@@ -10,6 +10,7 @@ const loaders: Readonly<Record<string, () => Promise<FuzzTarget>>> = {
   "image-name": async () => (await import("./targets/image-name.ts")).imageName,
   "closure-document": async () => (await import("./targets/closure-document.ts")).closureDocument,
   "closure-index": async () => (await import("./targets/closure-index.ts")).closureIndexes,
+  names: async () => (await import("./targets/names.ts")).names,
   config: async () => (await import("./targets/config.ts")).config,
   "auth-file": async () => (await import("./targets/auth-file.ts")).authFile,
   "registry-answer": async () => (await import("./targets/registry-answer.ts")).registryAnswer,

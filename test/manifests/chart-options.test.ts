@@ -1,5 +1,8 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parseDocument } from "yaml";
+import type { Config } from "../../src/config.ts";
+import { demoKey } from "../nix/demo-cache.ts";
 import { findObject, parseManifest, renderChart, type KubernetesObject } from "./chart.ts";
 import { configOf, render } from "./chart-parts.ts";
 import { kubernetesTools, toolsMissing } from "./kubernetes-tools.ts";
@@ -21,8 +24,13 @@ const kinds = (objects: readonly KubernetesObject[], namespace: string): readonl
 
 describe.skipIf(tools === undefined)(`options${tools === undefined ? ` (${toolsMissing})` : ""}`, () => {
   test("without the registry, nothing of it is there, and all of the webhook is", () => {
-    const whole = render({ createNamespace: true, criticalPodsQuota: true });
-    const alone = render({ createNamespace: true, criticalPodsQuota: true, registry: { enabled: false } });
+    const common = {
+      createNamespace: true,
+      criticalPodsQuota: true,
+      config: { registry: { reference: "localhost:5417" } },
+    };
+    const whole = render(common);
+    const alone = render({ ...common, registry: { enabled: false } });
     expect(kinds(whole, "nix-closure-registry")).toEqual([
       "ConfigMap",
       "DaemonSet",
@@ -35,6 +43,32 @@ describe.skipIf(tools === undefined)(`options${tools === undefined ? ` (${toolsM
       whole.filter(({ metadata }) => ![metadata.namespace, metadata.name].includes("nix-closure-registry")),
     );
     expect(configOf(alone, "nix-closure")).toEqual(configOf(whole, "nix-closure"));
+  });
+
+  test("without the registry, the webhook knows whether something else answers in its place", () => {
+    const shop = { registry: "registry.example.com/nix", publicKeys: [demoKey] };
+    const registryOf = (registry: object): Config["registry"] => {
+      const values = { registry: { enabled: false }, config: { sources: { shop }, registry } };
+      return configOf(render(values), "nix-closure").registry;
+    };
+    expect(registryOf({}).enabled).toBe(false);
+    expect(registryOf({ reference: "mirror.example.com" })).toMatchObject({
+      enabled: true,
+      reference: "mirror.example.com",
+    });
+  });
+
+  test("the values of docs/install.md for that are rendered, and its webhook has what it needs", () => {
+    const page = readFileSync(new URL("../../docs/install.md", import.meta.url), "utf8");
+    const [, section = ""] = page.split("\n## Without a registry on nodes\n");
+    const [, values = ""] = /^```yaml\n(.*?)^```$/ms.exec(section) ?? [];
+    const rendered = parseManifest(renderChart(tools!.helm, ["--values", "-"], values));
+    expect(rendered.filter(({ kind }) => kind === "DaemonSet")).toEqual([]);
+    expect(configOf(rendered, "nix-closure")).toMatchObject({
+      baseImage: "registry.example.com/nix:base-1",
+      registry: { enabled: false },
+      sources: [{ registry: "registry.example.com/nix", pullSecret: "shop-registry" }],
+    });
   });
 
   test("the registry's namespace may be there before the chart", () => {

@@ -48,6 +48,12 @@ describe.skipIf(tools === undefined)(`values${tools === undefined ? ` (${toolsMi
       { config: { defaultSource: "x" } },
       /there is no source "x"; there are: nixos/,
     ],
+    [
+      "a source with caches, and nobody to make images of it",
+      { registry: { enabled: false } },
+      /registry\.enabled: without it nobody makes images of config\.sources\.nixos, which has caches; take /,
+    ],
+    ["the chart's own key for that", { config: { registry: { enabled: false } } }, /config\/registry/],
     ["a size that is none", { config: { registry: { blobs: { maxBytes: "20GB" } } } }, /maxBytes/],
     ["a wait that the API server does not take", { webhook: { timeoutSeconds: 31 } }, /maximum.*30/],
     ["TLS 1.2 as a number", { config: { webhook: { minTLSVersion: 1.2 } } }, /minTLSVersion/],

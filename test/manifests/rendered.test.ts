@@ -47,7 +47,11 @@ const variants: Readonly<Record<string, object>> = {
       extraVolumeMounts: [{ name: "extra", mountPath: "/extra" }],
     },
   },
-  "no registry": { registry: { enabled: false }, criticalPodsQuota: true },
+  "no registry": {
+    registry: { enabled: false },
+    criticalPodsQuota: true,
+    config: { sources: { shop: { registry: "registry.example.com/nix", publicKeys: ["a:b"] } } },
+  },
   "no policies": { policies: { enabled: false } },
 };
 

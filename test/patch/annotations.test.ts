@@ -1,12 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { NixClosureError } from "../../src/errors.ts";
-import {
-  parseAnnotations,
-  parseRoots,
-  type Annotations,
-  type KnownSources,
-  type Roots,
-} from "../../src/patch/annotations.ts";
+import { parseAnnotations, type Annotations } from "../../src/patch/annotations.ts";
+import { parseAskedClosure, type KnownSources, type Roots } from "../../src/patch/asked-closure.ts";
 
 const hello = "/nix/store/4vlwxs24hwlvm23q063xvdmkzvlxjw1s-hello-app";
 const nginx = "/nix/store/q0ningk88png4ipb9hm8ja6av167wdzk-nginx-app-1.0";
@@ -66,9 +61,37 @@ describe("roots", () => {
     for (const error of errors) expect(error).toContain("annotation nix.closure");
   });
 
+  test.for<[string, Partial<Record<"source" | "name", string>>]>([
+    ["demo:web-1.2", { source: "demo", name: "web-1.2" }],
+    ["other-2:\n  Web_1.2 \n", { source: "other-2", name: "Web_1.2" }],
+    [`demo: ${"0".repeat(31)}`, { source: "demo", name: "0".repeat(31) }],
+  ])("%j is a name", ([text, asked]) => {
+    const { parsed, errors } = parse({ "nix.closure": text, "container.nix.closure/app": text });
+    expect(errors).toEqual([]);
+    expect(parsed?.closure).toEqual(asked);
+    expect(parsed?.containerClosures.get("app")).toEqual(asked);
+  });
+
+  test.for<[string, string, string]>([
+    ["web-1.2", "STORE_PATH_INVALID", "is not a store path"],
+    [`demo:${hello.slice(11)}`, "STORE_PATH_INVALID", "is not a store path"],
+    ["demo:result/x", "STORE_PATH_INVALID", "is not a store path"],
+    [`demo:web-1.2 ${hello}`, "CLOSURE_NAME_INVALID", "a name stands alone"],
+    ["demo:.web", "CLOSURE_NAME_INVALID", "a name is up to 128 letters"],
+    ["demo:web+1", "CLOSURE_NAME_INVALID", "a name is up to 128 letters"],
+    [`demo:${"a".repeat(129)}`, "CLOSURE_NAME_INVALID", "a name is up to 128 letters"],
+    [`demo:${"0".repeat(32)}`, "CLOSURE_NAME_INVALID", "begins like the hash of a store path"],
+    [`demo:${"0".repeat(32)}_${"1".repeat(32)}`, "CLOSURE_NAME_INVALID", "begins like the hash"],
+    [`demo:sha256-${"0".repeat(64)}`, "CLOSURE_NAME_INVALID", "registries keep signatures"],
+  ])("%j is no name", ([text, code, why]) => {
+    const { errors } = parse({ "nix.closure": text });
+    expect(errors).toEqual([expect.stringContaining(why) as string]);
+    expect(errors[0]).toMatch(new RegExp(`^${code}: annotation nix.closure: `));
+  });
+
   test("of a command line name their own place", () => {
     const errors: NixClosureError[] = [];
-    expect(parseRoots("argument", "demo:", known, errors)).toBeUndefined();
+    expect(parseAskedClosure("argument", "demo:", known, errors)).toBeUndefined();
     expect(errors.map(({ message }) => message)).toEqual([
       "argument names no store path; write /nix/store/<32 characters>-<name>",
     ]);
@@ -89,8 +112,8 @@ describe("options", () => {
     ["nix.closure/profile", "/nix/store-2", { profile: "/nix/store-2" }],
     ["nix.closure/path", "true", { path: true }],
     ["nix.closure/path", "false", { path: false }],
-    ["nix.closure/system", "x86_64-linux", { system: { system: "x86_64-linux", architecture: "amd64" } }],
-    ["nix.closure/system", "aarch64-linux", { system: { system: "aarch64-linux", architecture: "arm64" } }],
+    ["nix.closure/system", "x86_64-linux", { system: "x86_64-linux" }],
+    ["nix.closure/system", "aarch64-linux", { system: "aarch64-linux" }],
     ["nix.closure/status", "whatever", {}],
     ["example.com/nix.closure", "not ours", {}],
     ["nix.closures/strategy", "not ours", {}],
@@ -200,8 +223,8 @@ test("all that is wrong is found at once", () => {
   expect(errors.map((error) => error.split(":")[0])).toEqual([
     "ANNOTATION_UNKNOWN",
     "SOURCE_UNKNOWN",
-    "STORE_PATH_INVALID",
-    "STORE_PATH_INVALID",
+    "CLOSURE_NAME_INVALID",
+    "CLOSURE_NAME_INVALID",
     "ROOTS_MISSING",
     "ANNOTATION_INVALID",
     "ANNOTATION_INVALID",

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { Container, EnvVar, Pod, Volume, VolumeMount } from "../../src/patch/pod.ts";
 import { demoPath } from "./closures.ts";
+import { demoNames } from "./named-closures.ts";
 
 const roots = [
   "hello-app",
@@ -14,12 +15,17 @@ const roots = [
 ].map(demoPath);
 
 /** The value of nix.closure: a source or none, and some roots. */
-const closureText: fc.Arbitrary<string> = fc
+const rootsText: fc.Arbitrary<string> = fc
   .tuple(
     fc.constantFrom("", "demo:", "other: ", "shop:", "depot: "),
     fc.uniqueArray(fc.constantFrom(...roots), { minLength: 1, maxLength: 3 }),
   )
   .map(([source, words]) => source + words.join(" "));
+
+const closureText: fc.Arbitrary<string> = fc.oneof(
+  { arbitrary: rootsText, weight: 3 },
+  fc.tuple(fc.constantFrom("shop:", "depot: "), fc.constantFrom(...demoNames)).map((words) => words.join("")),
+);
 
 /** Annotations that are right for a Pod with these containers, and ask for at least one closure. */
 export function annotationsFor(names: readonly string[]): fc.Arbitrary<Readonly<Record<string, string>>> {
@@ -40,11 +46,13 @@ export function annotationsFor(names: readonly string[]): fc.Arbitrary<Readonly<
     )
     .map(({ closure, own = {}, containers, strategy, profile, path, system, foreign }) => {
       const asked = closure ?? (Object.keys(own).length > 0 ? undefined : `demo: ${roots[0]}`);
+      const texts = [asked ?? "", ...Object.values(own)];
+      const isNamed = texts.some((text) => demoNames.some((one) => text.endsWith(one)));
       const entries: readonly (readonly [string, string | undefined])[] = [
         ["nix.closure", asked],
         ...Object.entries(own).map(([key, text]) => [`container.nix.closure/${key}`, text] as const),
         ["nix.closure/containers", asked === undefined ? undefined : containers?.join(", ")],
-        ["nix.closure/strategy", strategy],
+        ["nix.closure/strategy", isNamed && strategy !== "bundle" ? undefined : strategy],
         ["nix.closure/profile", profile],
         ["nix.closure/path", profile === "none" && path === "true" ? undefined : path],
         ["nix.closure/system", system],

@@ -3,10 +3,12 @@ import type { PushedImages } from "../../src/closure-index/pushed-images.ts";
 import type { Closure } from "../../src/nix/closure.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import type { Container, Pod } from "../../src/patch/pod.ts";
+import type { NameRequest } from "../../src/patch/request.ts";
 import { storeHash, type StorePath } from "../../src/nix/store-path.ts";
 import { closureCheck, decodeDecision } from "../../src/plan/decision.ts";
 import { parseImageName, type ImageName } from "../../src/plan/image-name.ts";
 import { demoClosure, demoTypes } from "./closures.ts";
+import { demoNamedImages } from "./named-closures.ts";
 import { demoPushedImages } from "./pushed-sources.ts";
 
 /**
@@ -30,6 +32,23 @@ function expectPushed(pod: Pod, container: Container, closure: Closure, pushed: 
   }
   const beside = [...mounted.keys()].filter((path) => path.startsWith("/nix/store/"));
   expect(beside.filter((path) => !closure.byPath.has(path as StorePath))).toEqual([]);
+}
+
+/** A container has what a name stands for: its store image, and its profile if there is to be one; nothing beside. */
+export function expectNamed(pod: Pod, container: Container, { source, name, profile }: NameRequest): void {
+  const named = demoNamedImages(source, name);
+  const referenceAt = (path: string): string | undefined => {
+    const mount = (container.volumeMounts ?? []).find(({ mountPath }) => mountPath === path);
+    return pod.spec.volumes?.find((volume) => volume.name === mount?.name)?.image?.reference;
+  };
+  expect(referenceAt("/nix/store")).toBe(`${named.repository}@${named.store}`);
+  if (profile !== undefined && named.profile !== undefined) {
+    expect(referenceAt(profile)).toBe(`${named.repository}@${named.profile}`);
+  }
+  const beside = (container.volumeMounts ?? []).filter(({ mountPath }) =>
+    mountPath.startsWith("/nix/store/"),
+  );
+  expect(beside).toEqual([]);
 }
 
 /**

@@ -5,7 +5,7 @@ import { podOperations } from "../../src/patch/operations.ts";
 import { allContainers, type Container, type EnvVar, type Pod } from "../../src/patch/pod.ts";
 import { baseImagePlaceholder, readRequest } from "../../src/patch/request.ts";
 import type { Admission } from "../../src/webhook/admission.ts";
-import { expectCarried } from "./carried.ts";
+import { expectCarried, expectNamed } from "./carried.ts";
 import { ourNames } from "./our-names.ts";
 import { host, testSettings } from "./test-admission.ts";
 
@@ -104,9 +104,15 @@ function withoutOurs(pod: Pod, before: Pod, names: ReadonlySet<string>): unknown
       volumes: (volumes ?? []).filter((volume) => !names.has(volume.name)),
       containers: containers.map(strip),
       initContainers: (initContainers ?? []).map(strip),
-      nodeSelector: annotations["nix.closure/system"] === undefined ? { ...labels, arch } : labels,
+      nodeSelector: maySelect(annotations) ? labels : { ...labels, arch },
     },
   };
+}
+
+/** Whether the annotations ask for nodes of one system, or for a name that has images for those alone. */
+function maySelect(annotations: Readonly<Record<string, string>>): boolean {
+  const isOfOne = Object.values(annotations).some((text) => text.includes("-only"));
+  return isOfOne || annotations["nix.closure/system"] !== undefined;
 }
 
 /** Of env only PATH may change, and what it said stays at its end. */
@@ -165,8 +171,10 @@ function expectServed(before: Pod, after: Pod): void {
     expect(container.image).not.toBe(baseImagePlaceholder);
     const asked = request.containers.find(({ name }) => name === container.name);
     if (asked === undefined || (had.size > 0 && !asked.named && !had.has(container.name))) continue;
-    const { source, roots } = request.closures.find(({ key }) => key === asked.closureKey)!;
-    expectCarried(after, container, source, roots, host);
+    const closure = request.closures.find(({ key }) => key === asked.closureKey)!;
+    const { source } = closure;
+    if ("roots" in closure) expectCarried(after, container, source, closure.roots, host);
+    else expectNamed(after, container, closure);
     const { pullSecret: name } = testSettings.sources.find((one) => one.name === source)!;
     if (name !== undefined) expect(after.spec.imagePullSecrets).toContainEqual({ name });
   }

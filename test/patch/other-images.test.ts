@@ -65,7 +65,11 @@ test.for<[count: number, what: string, spec: object]>([
     },
   ],
 ])("%i: %s", ([count, , spec]) => {
-  expect(countOtherImages(parsePod({ metadata: {}, spec }), { host, repositories: [repository] })).toBe(
-    count,
-  );
+  expect(
+    countOtherImages(parsePod({ metadata: {}, spec }), {
+      host,
+      baseImage: `${host}/base:1`,
+      repositories: [repository],
+    }),
+  ).toBe(count);
 });

@@ -3,7 +3,7 @@ import { pushedSources } from "./pushed-sources.ts";
 import { host } from "./test-admission.ts";
 
 /** As docs/how-it-works.md has it; src/patch/owned.ts is what is under test. */
-const ourPattern = /^nix-(?:[0-9a-z]{32}|store-[0-9a-f]{16})(?:-[0-9a-f]{8})?$/;
+const ourPattern = /^nix-(?:[0-9a-z]{32}|(?:store|profile)-[0-9a-f]{16})(?:-[0-9a-f]{8})?$/;
 
 const places = [`${host}/`, ...pushedSources.flatMap(({ repository: of }) => [`${of}@`, `${of}:`, `${of}/`])];
 

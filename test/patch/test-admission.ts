@@ -3,6 +3,7 @@ import type { NixClosureError } from "../../src/errors.ts";
 import type { Resolver } from "../../src/resolver/resolver.ts";
 import { createAdmission, type Admission, type AdmissionSettings } from "../../src/webhook/admission.ts";
 import { demoClosure, demoTypes } from "./closures.ts";
+import { demoNamedImages } from "./named-closures.ts";
 import { demoPushedImages, pushedSources } from "./pushed-sources.ts";
 
 /** Host part of our registry's references in all tests of patches. */
@@ -17,6 +18,8 @@ export const testSettings: AdmissionSettings = {
   ],
   defaultSource: "demo",
   host,
+  hasRegistry: true,
+  baseImage: `${host}/base:1`,
   strategy: "auto",
   maxVolumes: 48,
   kubelet: { registryPullQPS: 5, registryBurst: 10 },
@@ -31,8 +34,14 @@ export const testSettings: AdmissionSettings = {
  */
 function demoResolver(
   closures: Map<string, Closure>,
-): Pick<Resolver, "known" | "resolve" | "pathTypes" | "pushedImages"> {
+): Pick<Resolver, "known" | "resolve" | "knownName" | "named" | "pathTypes" | "pushedImages"> {
+  const asked = new Set<string>();
   return {
+    knownName: (source, name) => (asked.has(`${source}:${name}`) ? demoNamedImages(source, name) : undefined),
+    named: async (source, name) => {
+      asked.add(`${source}:${name}`);
+      return demoNamedImages(source, name);
+    },
     known: (_source, roots) => closures.get(roots.join()),
     resolve: async (_source, roots) => {
       const closure = closures.get(roots.join()) ?? demoClosure(...roots);

@@ -33,6 +33,7 @@ export function pushClosure(
   }
   return {
     repository,
+    system: "x86_64-linux",
     paths: new Map(directories.map((path) => [path, digestOf("path", path)])),
     storeImages: [...storeImages.values()].toSorted((one, other) => one.own.size - other.own.size),
   };

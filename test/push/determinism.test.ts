@@ -30,6 +30,7 @@ async function pushed(
     credentials: noCredentials,
     resolver: resolverOf(cache, { publicKeys: [demoKey] }),
     source: "main",
+    remote: false,
     mountFrom: [],
     dryRun: false,
     force: false,

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { fingerprint, parseNarInfo } from "../../src/nix/narinfo.ts";
 import { parseSecretKey } from "../../src/nix/secret-key.ts";
 import { demoDirectory, hello } from "../service/demo-cache.ts";
+import { makeCacheOfTwoSystems, otherPath } from "./other-system.ts";
 
 /** Puts a program named `nix` into a directory, which may then be the whole PATH. */
 export async function installFakeNix(directory: string, body?: string): Promise<void> {
@@ -22,16 +23,22 @@ export async function installFakeNix(directory: string, body?: string): Promise<
   await chmod(file, 0o755);
 }
 
-/** @param args of the command line: `build` makes a link to the demo's first app, `copy` copies. */
+/**
+ * @param args of the command line: `build` makes a link to the demo's first app, or to what it would be on another system,
+ * `copy` copies.
+ */
 export async function copyDemo(args: readonly string[]): Promise<void> {
   if (args[0] === "build") {
-    await symlink(hello, "result");
+    const link = args[args.indexOf("--out-link") + 1] ?? "";
+    const isOther = args.some((word) => word.includes("aarch64"));
+    await symlink(isOther ? otherPath(hello) : hello, args.includes("--out-link") ? link : "result");
     return;
   }
   const to = new URL(args[args.indexOf("--to") + 1] ?? "");
   const { name, key } = parseSecretKey(await readFile(to.searchParams.get("secret-key") ?? "", "utf8"));
   const directory = fileURLToPath(new URL(to.pathname, "file:///"));
-  await cp(demoDirectory, directory, { recursive: true });
+  if (args.includes(otherPath(hello))) makeCacheOfTwoSystems(directory);
+  else await cp(demoDirectory, directory, { recursive: true });
   for (const file of await readdir(directory)) {
     if (!file.endsWith(".narinfo")) continue;
     const text = (await readFile(join(directory, file), "utf8")).replace(/^Sig: .*\n/gm, "");

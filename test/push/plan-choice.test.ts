@@ -9,10 +9,10 @@ import { resolverOf } from "../resolver/fixture.ts";
 import { cacheDirectory } from "../image/images-fixture.ts";
 
 /** A chain of so many paths; every path is a directory but those whose number is in `files`. */
-async function closureOf(length: number, files: readonly number[] = []) {
+async function closureOf(length: number, files: readonly number[] = [], roots = [pathOf("link-0")]) {
   const paths = chain(length);
   const resolver = resolverOf(await cacheDirectory(cacheFiles(paths)));
-  const resolved = await resolver.resolve("main", [pathOf("link-0")]);
+  const resolved = await resolver.resolve("main", roots);
   // So large that each is worth an image.
   const large = resolved.paths.map((info) => ({ ...info, narSize: 2 ** 22 }));
   const closure = { ...resolved, paths: large, byPath: new Map(large.map((info) => [info.storePath, info])) };
@@ -50,7 +50,13 @@ describe("store images", () => {
     expect(await sizes(["stock", "tuned", "per-path"], 4, [2, 3])).toEqual([2]);
   });
 
-  test("of a bundle: beside the profile, which is the first root", async () => {
+  test("of several roots: beside all of them, for each can be the profile of a container", async () => {
+    const known = await closureOf(20, [], [pathOf("link-0"), pathOf("link-7")]);
+    const [own] = chooseStoreImages(known, ["bundle"], 48);
+    expect([...own!].toSorted()).toEqual([pathOf("link-0"), pathOf("link-7")].toSorted());
+  });
+
+  test("of a bundle: beside the root", async () => {
     const known = await closureOf(5);
     const [own, ...others] = chooseStoreImages(known, ["bundle"], 48);
     expect([...own!]).toEqual([pathOf("link-0")]);

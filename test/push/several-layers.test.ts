@@ -28,6 +28,7 @@ test("two pushed store images that differ in one path of a large content share a
     credentials: noCredentials,
     resolver: resolverOf(cache.url),
     source: "main",
+    remote: false,
     compression: "zstd",
     workers: 2,
     mountFrom: [],

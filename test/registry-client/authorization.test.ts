@@ -1,3 +1,4 @@
+import type { LookupFunction } from "node:net";
 import { describe, expect, test } from "vitest";
 import type { Login } from "../../src/registry-client/credentials.ts";
 import { TestClock } from "../resolver/test-clock.ts";
@@ -320,6 +321,29 @@ describe("a token service", () => {
     await repositoryOf(server, { clock }).headManifest("1");
     expect(clock.pauses).toEqual([7000]);
     expect(service.calls).toHaveLength(2);
+  });
+
+  test("on another machine gets no credentials without TLS", async () => {
+    const server = await RegistryServer.start();
+    server.authorize = ({ request, response }) => {
+      request.resume();
+      response.setHeader("www-authenticate", 'Bearer realm="http://tokens.example/token"');
+      response.writeHead(401).end();
+      return false;
+    };
+    const asked: string[] = [];
+    const lookup: LookupFunction = (name, _options, callback) => {
+      asked.push(name);
+      callback(new Error("no such name"), "", 0);
+    };
+    const options = { credentials: always(me), lookup, retries: { attempts: 1 } };
+    const error = await failureOf(repositoryOf(server, options).headManifest("1"));
+    expect(error.code).toBe("REGISTRY_LEADS_AWAY");
+    expect(error.message).toContain("plain HTTP has to be allowed");
+    expect(asked).toEqual([]);
+    // With the flag it is asked, and the name is all that is wrong.
+    await failureOf(repositoryOf(server, { ...options, plainHttp: true }).headManifest("1"));
+    expect(asked).toEqual(["tokens.example"]);
   });
 
   test("may redirect, but the credentials stay with it", async () => {

@@ -230,6 +230,13 @@ describe("a helper", () => {
     expect(await who(store, "b.example")).toBe("nobody");
   });
 
+  test("may leave a program behind that holds its output open", async () => {
+    const env = await withHelpers({ one: `sleep 60 & ${says("me", "secret")}` });
+    const started = performance.now();
+    expect(await who(await storeOf({ credsStore: "one" }, env), "a.example")).toBe("me:secret");
+    expect(performance.now() - started).toBeLessThan(30_000);
+  });
+
   test("may have an identity token", async () => {
     const env = await withHelpers({ one: says("<token>", "t") });
     expect(await who(await storeOf({ credsStore: "one" }, env), "a.example")).toBe("identity-token t");
@@ -268,7 +275,8 @@ describe("a helper", () => {
     ["is ended", "kill -9 $$", "it was ended by SIGKILL"],
     ["prints no JSON", "echo secret", "it printed no JSON with Username and Secret"],
     ["prints other JSON", `echo '{"Secret":"secret"}'`, "it printed no JSON with Username and Secret"],
-    ["prints without end", "exec yes secret", "it was ended by SIGTERM"],
+    ["prints without end", "exec yes secret", "it was ended by SIGKILL"],
+    ["fails after its answer", `echo '{"Username":"me","Secret":"secret"}'; exit 4`, "it ended with 4"],
     ["does not read", "exec <&-; exit 7", "it ended with 7"],
   ] as const)("that %s is an error", async ([, script, words]) => {
     const env = await withHelpers(script === undefined ? {} : { one: script });

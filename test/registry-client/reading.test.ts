@@ -74,9 +74,12 @@ describe("a manifest", () => {
     expect((await failureOf(repositoryOf(server).getManifest("1.0"))).code).toBe("REGISTRY_INVALID_ANSWER");
   });
 
-  test("may have a digest of another algorithm, which is not looked at", async () => {
+  test.for([
+    ["of another algorithm", "sha512:ab"],
+    ["that is none", "sha256:ab"],
+  ] as const)("may have a digest %s, which is not looked at", async ([, digest]) => {
     const server = await RegistryServer.start();
-    server.fail(/./, withStatus(200, { "docker-content-digest": "sha512:ab" }, "{}"));
+    server.fail(/./, withStatus(200, { "docker-content-digest": digest }, "{}"));
     expect((await repositoryOf(server).getManifest("1.0"))?.digest).toBe(sha256Digest(Buffer.from("{}")));
   });
 

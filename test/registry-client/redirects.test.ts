@@ -132,6 +132,7 @@ describe("where a registry may not lead", () => {
     ["to a file", "file:///etc/passwd", "it is neither http nor https"],
     ["with credentials", "http://me:secret@example.com/x", "it holds credentials"],
     ["to a cloud's metadata", "http://169.254.169.254/latest?x=secret", "it is a link-local address"],
+    ["without TLS to another machine", "http://store.example/x?x=secret", "it is HTTP without TLS"],
   ] as const)("%s", async ([, location, words]) => {
     const registry = await RegistryServer.start();
     registry.fail(/./, to(location));
@@ -145,6 +146,7 @@ describe("where a registry may not lead", () => {
     const registry = await RegistryServer.start();
     registry.fail(/./, to("http://metadata.example/"));
     const repository = repositoryOf(registry, {
+      plainHttp: true,
       lookup: (_name, _options, callback) => callback(null, [{ address: "169.254.169.254", family: 4 }]),
     });
     const error = await failureOf(repository.getManifest("1"));

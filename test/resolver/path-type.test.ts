@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { storeHash } from "../../src/nix/store-path.ts";
@@ -19,6 +20,8 @@ const symlinkNar = writeNar({ type: "symlink", target: Buffer.from("x") });
 /** Bytes that no compression makes smaller, so that the NAR is longer than what is read of it. */
 const noise = Buffer.from(Array.from({ length: 3_000_000 }, (_, n) => (n * n * 2_654_435_761) >>> 24));
 const largeNar = writeNar({ type: "regular", contents: noise });
+
+const randomNar = writeNar({ type: "regular", contents: randomBytes(2_000_000) });
 
 async function typeFrom(compression: string, bytes: Uint8Array): Promise<string | undefined> {
   const server = await CacheServer.start(cacheFiles([[path, { fields: { compression } }]]));
@@ -55,6 +58,34 @@ describe("from the first bytes of a NAR", () => {
     test.for(nars)("%s", async ([, bytes, type]) => {
       expect(await typeFrom(name, compress(bytes))).toBe(type);
     });
+  });
+
+  test.for([
+    ["is enough", "zstd", zstd(randomNar), ["bytes=0-262143"]],
+    ["is too little", "bzip2", bzip2(randomNar, "-9"), ["bytes=0-262143", undefined]],
+  ] as const)("of which a part is asked for, and sent: it %s", async ([, compression, bytes, asked]) => {
+    const server = await CacheServer.start(cacheFiles([[path, { fields: { compression } }]]));
+    const ranges: (string | undefined)[] = [];
+    server.answer(nar, (response, { headers: { range } }) => {
+      ranges.push(range);
+      if (range === undefined) return void response.end(bytes);
+      const end = Number(range.split("-")[1]) + 1;
+      response.writeHead(206, { "content-range": `bytes 0-${end - 1}/${bytes.length}` });
+      response.end(bytes.subarray(0, end));
+    });
+    expect((await resolverOf(server.url).pathTypes("main", [path])).get(path)).toBe("regular");
+    expect(ranges).toEqual(asked);
+  });
+
+  test.for([
+    ["another part", { "content-range": "bytes 1-9/99" }],
+    ["a part of nothing", {}],
+  ] as const)("of which the cache sends %s: an error in words", async ([, headers]) => {
+    const server = await CacheServer.start(cacheFiles([[path]]));
+    server.answer(nar, (response) => response.writeHead(206, headers).end(directoryNar));
+    const error = await failureOf(resolverOf(server.url).pathTypes("main", [path]));
+    expect(error.code).toBe("CACHE_INVALID_ANSWER");
+    expect(error.message).toContain("HTTP 206");
   });
 
   test("many that are compressed with xz at the same time, for its decoder takes them in turn", async () => {

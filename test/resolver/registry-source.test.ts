@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { storeHash, type StorePath } from "../../src/nix/store-path.ts";
 import type { Resolver } from "../../src/resolver/resolver.ts";
+import { TrustedClosure } from "../../src/resolver/trusted-closure.ts";
 import { CacheServer } from "./cache-server.ts";
 import { cacheFiles, pathOf, signer } from "./fake-store.ts";
 import { failureOf, noLimits, resolverWith, temporaryDirectory } from "./fixture.ts";
@@ -50,6 +51,7 @@ describe("a pushed closure", () => {
     const directories = [0, 1, 2].map((index) => pathOf(`link-${index}`)).toSorted();
     expect(images).toEqual({
       repository: server.repository,
+      system: "x86_64-linux",
       paths: new Map(directories.map((path) => [path, manifestOf(path).digest])),
       storeImages: [
         { own: new Set(), digest: manifestOf(`all of ${root}`).digest },
@@ -199,7 +201,40 @@ describe("several roots", () => {
     const error = await failureOf(resolver.resolve("main", [a, b, c, shared]));
     expect(error.code).toBe("TOO_MANY_TOGETHER");
     expect(resolver.known("main", [a, b, c, shared])).toBeUndefined();
-    expect(server.requests).toEqual([]);
+    // One of them could have the others.
+    expect(server.requests).toEqual([a, b, c, shared].map((path) => `manifests/${storeHash(path)}`));
+  });
+
+  test("are one closure if that of one of them has the others, in whatever order, and then without a request", async () => {
+    const server = await RegistryServer.start();
+    push(server, document);
+    const resolver = resolverWith([registrySource(server)]);
+    const [second, file] = [pathOf("link-1"), pathOf("link-3")];
+    const closure = await resolver.resolve("main", [second, root]);
+    expect(closure.roots).toEqual([second, root]);
+    expect(closure.paths).toEqual(document.paths);
+    expect(resolver.pushedImages("main", closure)?.storeImages).toHaveLength(2);
+    // Under the tag of both is nothing, and under that of the second one neither.
+    expect(server.requests).toHaveLength(5);
+    expect(resolver.known("main", [second, root])).toBe(closure);
+    expect(await resolver.resolve("main", [second, root])).toBe(closure);
+    const all = [file, pathOf("link-2"), root, second];
+    expect((await resolver.resolve("main", all)).roots).toEqual(all);
+    expect(resolver.known("main", all)?.roots).toEqual(all);
+    expect(server.requests).toHaveLength(5);
+    const error = await failureOf(resolver.resolve("main", [root, pathOf("other")]));
+    expect(error.code).toBe("CLOSURE_NOT_PUSHED");
+    expect(error.message).toContain("--together");
+  });
+
+  test("in any number of orders are not all kept", async () => {
+    const closure = new TrustedClosure("a.example/b", manifestOf("index").digest, pushedChain(40), 1);
+    const asked = (index: number) => closure.closure([root, pathOf(`link-${index}`)]);
+    const first = asked(1);
+    expect(asked(1)).toBe(first);
+    for (let index = 2; index < 40; index++) expect(asked(index)?.roots).toHaveLength(2);
+    expect(asked(1)).not.toBe(first);
+    expect(asked(1)).toEqual(first);
   });
 });
 

@@ -118,7 +118,12 @@ describe("the index is refused", () => {
       "the last entry of the index has artifactType none",
     ],
     ["without annotations", (json) => delete json["annotations"], "the index.annotations is not an object"],
-    ["of another kind", (json) => delete json["artifactType"], "the index has artifactType none"],
+    [
+      "of another kind",
+      (json) => (json["artifactType"] = "application/x"),
+      'the index has artifactType "application/x"',
+    ],
+    ["of no kind", (json) => delete json["artifactType"], "does not account for"],
     ["with a subject", (json) => (json["subject"] = json["manifests"][0]), "does not account for"],
     [
       "with more than three roots",
@@ -295,11 +300,11 @@ describe("the closure manifest is refused", () => {
       "it has no signature",
     ],
     [
-      "with thousands of signatures",
+      "with hundreds of signatures",
       manifestWith(
         (json) =>
           (json["annotations"]["org.nix-closure.signatures"] = Array.from(
-            { length: 20_000 },
+            { length: 500 },
             (_, index) => `key-${index}:${Buffer.alloc(64, index).toString("base64")}`,
           ).join(" ")),
       ),
@@ -317,6 +322,10 @@ describe("the closure manifest is refused", () => {
     ["without a layer", (json) => (json["layers"] = [])],
     ["with another config", (json) => (json["config"].size = 3)],
     ["with an annotation more", (json) => (json["annotations"]["x"] = "y")],
+    [
+      "with megabytes of signatures",
+      (json) => (json["annotations"]["org.nix-closure.signatures"] = "x ".repeat(2 ** 20)),
+    ],
     ["with a document of gigabytes", (json) => (json["layers"][0].size = 2 ** 31)],
   ])("%s", async ([, edit]) => {
     expect((await refusalOf(manifestWith(edit))).code).toBe("CLOSURE_INDEX_INVALID");

@@ -32,9 +32,9 @@ async function answerTo(
 ): Promise<{ readonly headers: IncomingMessage["headers"]; readonly bytes: Buffer }> {
   let isAccepted = false;
   sent.once("socket", (socket: Socket) => {
-    isAccepted = sent.reusedSocket;
+    if (sent.reusedSocket) isAccepted = true;
     // Of a connection without TLS the kernel may have taken the bytes alone.
-    socket.once("secureConnect", () => (isAccepted = true));
+    else socket.once("secureConnect", () => (isAccepted = true));
   });
   sent.once("response", () => (isAccepted = true));
   try {

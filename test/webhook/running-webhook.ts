@@ -43,6 +43,8 @@ export async function startWebhook(
     sources: [{ name: "demo", namespaces }],
     defaultSource: "demo",
     host: "localhost:5417",
+    hasRegistry: true,
+    baseImage: "localhost:5417/base:1",
     strategy: "auto",
     maxVolumes: 48,
     kubelet: { registryPullQPS: 5, registryBurst: 10 },

@@ -5,6 +5,7 @@ manifests need to know written out. Sources are taken as a whole, as the product
 {{- define "nix-closure.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $registry := mergeOverwrite (dict "listen" "localhost:5417" "reference" "localhost:5417") ($config.registry | default dict) -}}
+{{- if include "nix-closure.registryAbsent" . }}{{ $_ := set $registry "enabled" false }}{{ end -}}
 {{- $blobs := mergeOverwrite (dict "directory" "/var/lib/nix-closure" "maxBytes" "20Gi") ($registry.blobs | default dict) -}}
 {{- $nixos := dict "caches" (list "https://cache.nixos.org") "publicKeys" (list "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=") -}}
 {{- $sources := $config.sources | default (dict "nixos" $nixos) -}}
@@ -19,6 +20,11 @@ manifests need to know written out. Sources are taken as a whole, as the product
 {{- fail (printf "config.defaultSource: there is no source %q; there are: %s" $config.defaultSource (keys $sources | sortAlpha | join ", ")) -}}
 {{- end -}}
 {{- toYaml $config -}}
+{{- end }}
+
+{{/* Whether nothing is to answer at registry.reference, neither the chart's registry nor one of yours; empty if not. */}}
+{{- define "nix-closure.registryAbsent" -}}
+{{- if not (or .Values.registry.enabled (.Values.config.registry | default dict).reference) }}true{{ end -}}
 {{- end }}
 
 {{/* The configuration file of the webhook. */}}

@@ -1,6 +1,7 @@
 {{/* What the schema cannot see: values that each are well-formed and do not go together. */}}
 {{- define "nix-closure.validate" -}}
-{{- $registry := (include "nix-closure.config" . | fromYaml).registry -}}
+{{- $config := include "nix-closure.config" . | fromYaml -}}
+{{- $registry := $config.registry -}}
 {{- include "nix-closure.validatePort" (dict "key" "listen" "address" $registry.listen) -}}
 {{- include "nix-closure.validatePort" (dict "key" "reference" "address" $registry.reference) -}}
 {{- include "nix-closure.validateLabels" (dict "key" "commonLabels" "labels" .Values.commonLabels) -}}
@@ -16,6 +17,17 @@
 {{- include "nix-closure.validateLabels" (dict "key" "registry.podLabels" "labels" .Values.registry.podLabels) -}}
 {{- include "nix-closure.validatePriority" (dict "part" "registry" "root" .) -}}
 {{- include "nix-closure.validateRegistry" (dict "registry" $registry "root" .) -}}
+{{- else if include "nix-closure.registryAbsent" . -}}
+{{- include "nix-closure.validateSources" $config.sources -}}
+{{- end -}}
+{{- end }}
+
+{{/* Without a registry nobody makes images of what is in caches: the argument is the sources. */}}
+{{- define "nix-closure.validateSources" -}}
+{{- range $name, $source := . -}}
+{{- if not $source.registry -}}
+{{- fail (printf "registry.enabled: without it nobody makes images of config.sources.%s, which has caches; take sources with a registry that closures are pushed to, or name in config.registry.reference what of yours answers on every node" $name) -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 

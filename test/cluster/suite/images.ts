@@ -2,15 +2,17 @@ import { inNode } from "./node.ts";
 import { kubectl, waitFor } from "./kubectl.ts";
 import { registryNamespace, registryOn } from "./product.ts";
 
-/** Images that a node has from its own registry. */
-export async function ownImages(node: string): Promise<readonly string[]> {
+const ownRegistry = "localhost:5417";
+
+/** Images that a node has from its own registry, or from another. */
+export async function ownImages(node: string, host = ownRegistry): Promise<readonly string[]> {
   const names = await inNode(node, "ctr", "--namespace", "k8s.io", "images", "list", "--quiet");
-  return names.split("\n").filter((name) => name.startsWith("localhost:5417/"));
+  return names.split("\n").filter((name) => name.startsWith(`${host}/`));
 }
 
-/** Takes the images of its own registry from a node, so that it pulls them again. */
-export async function forgetImages(node: string): Promise<void> {
-  const images = await ownImages(node);
+/** Takes the images of its own registry, or of another, from a node, so that it pulls them again. */
+export async function forgetImages(node: string, host?: string): Promise<void> {
+  const images = await ownImages(node, host);
   if (images.length === 0) return;
   await inNode(node, "ctr", "--namespace", "k8s.io", "images", "remove", "--sync", ...images);
 }

@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 
 import { type NixClosureError } from "../../../src/errors.ts";
-import {
-  annotationKeys,
-  parseAnnotations,
-  type Annotations,
-  type Roots,
-} from "../../../src/patch/annotations.ts";
+import { annotationKeys, parseAnnotations, type Annotations } from "../../../src/patch/annotations.ts";
+import type { AskedClosure } from "../../../src/patch/asked-closure.ts";
 import { GoldenFolder } from "../../patch/golden-files.ts";
 import { accepted, refused, type FuzzTarget, type Verdict } from "../target.ts";
 import { podsOf } from "./pods.ts";
@@ -15,6 +11,7 @@ const known = { sources: ["demo", "other", "team-a"], defaultSource: "demo" };
 const codes = [
   "ANNOTATION_INVALID",
   "ANNOTATION_UNKNOWN",
+  "CLOSURE_NAME_INVALID",
   "ROOTS_MISSING",
   "SOURCE_UNKNOWN",
   "STORE_PATH_INVALID",
@@ -56,7 +53,8 @@ function check(input: Uint8Array): Verdict {
 
 /** The same in its plainest form. */
 function rewrite(parsed: Annotations): Readonly<Record<string, string>> {
-  const text = ({ source, roots }: Roots): string => `${source}: ${roots.join(" ")}`;
+  const text = (asked: AskedClosure): string =>
+    `${asked.source}: ${"name" in asked ? asked.name : asked.roots.join(" ")}`;
   const entries: readonly (readonly [string, string | undefined])[] = [
     [annotationKeys.closure, parsed.closure && text(parsed.closure)],
     ...[...parsed.containerClosures].map(
@@ -66,7 +64,7 @@ function rewrite(parsed: Annotations): Readonly<Record<string, string>> {
     [annotationKeys.strategy, parsed.strategy],
     [annotationKeys.profile, parsed.profile ?? "none"],
     [annotationKeys.path, parsed.path?.toString()],
-    [annotationKeys.system, parsed.system?.system],
+    [annotationKeys.system, parsed.system],
   ];
   return Object.fromEntries(entries.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
 }

@@ -55,6 +55,7 @@ function fileOf(config: Config): unknown {
     sources: Object.fromEntries(config.sources.map(({ name, ...source }) => [name, source])),
     defaultSource: config.defaultSource,
     registry: { ...config.registry, listen: listen(config.registry.listen) },
+    ...(config.baseImage !== undefined && { baseImage: config.baseImage }),
     kubelet: config.kubelet,
     plan: config.plan,
     webhook: {
@@ -95,6 +96,7 @@ export const config: FuzzTarget = {
   words: [
     "sources:",
     "caches: [",
+    "baseImage: registry.example.com/nix:base-1",
     "registry: registry.example.com/nix",
     "pullSecret: ",
     "publicKeys:",

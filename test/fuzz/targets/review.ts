@@ -13,15 +13,18 @@ import { createWebhookServer } from "../../../src/webhook/server.ts";
 import { makePair } from "../../webhook/made-pair.ts";
 import { GoldenFolder } from "../../patch/golden-files.ts";
 import { demoClosure, demoTypes } from "../../patch/closures.ts";
+import { demoNamedImages } from "../../patch/named-closures.ts";
 import { demoPushedImages } from "../../patch/pushed-sources.ts";
 import { testSettings } from "../../patch/test-admission.ts";
 import { mutateJson } from "../json-mutator.ts";
 import { accepted, type FuzzTarget, type Verdict } from "../target.ts";
 import { podsOf } from "./pods.ts";
 
-/** The demo's binary cache, which does not have every path that is asked of it. */
+/** The demo's binary cache, which does not have every path that is asked of it, and every name. */
 const closures = new Map<string, Closure>();
-const resolver: Pick<Resolver, "known" | "resolve" | "pathTypes" | "pushedImages"> = {
+const resolver: Pick<Resolver, "known" | "resolve" | "knownName" | "named" | "pathTypes" | "pushedImages"> = {
+  knownName: demoNamedImages,
+  named: async (source, name) => demoNamedImages(source, name),
   known: (_source, roots) => closures.get(roots.join()),
   resolve: async (_source, roots) => {
     const missing = roots.find((root) => !demoTypes.has(root));
