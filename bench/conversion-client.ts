@@ -3,12 +3,12 @@
  *
  * Arguments: directory of the binary cache, its public key, directory for blobs, store path.
  */
-import { readdirSync, readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { createImages } from "../src/image/create-images.ts";
 import { parseStorePath, storeHash, type StorePath } from "../src/nix/store-path.ts";
 import { createResolver } from "../src/resolver/resolver.ts";
 import { smallPath } from "./conversion-input.ts";
+import { descendantsOf, residentBytes } from "./proc.ts";
 
 /** What a conversion took. */
 export interface ConversionSample {
@@ -19,8 +19,6 @@ export interface ConversionSample {
 }
 
 const sampleIntervalMs = 20;
-/** Bytes; x86 and most of ARM. */
-const pageSize = 4096;
 
 const [cache = "", publicKey = "", blobs = "", path = ""] = process.argv.slice(2);
 const resolver = createResolver({
@@ -31,10 +29,10 @@ const images = await createImages({ resolver, directory: blobs, maxBytes: 1e11, 
 const pull = (storePath: StorePath): Promise<unknown> =>
   images.resolveTag(`main/path/${storeHash(storePath)}`, "1");
 try {
-  const idleBytes = residentBytes();
+  const idleBytes = allBytes();
   await pull(smallPath);
   let peakBytes = idleBytes;
-  const timer = setInterval(() => (peakBytes = Math.max(peakBytes, residentBytes())), sampleIntervalMs);
+  const timer = setInterval(() => (peakBytes = Math.max(peakBytes, allBytes())), sampleIntervalMs);
   const started = performance.now();
   await pull(parseStorePath(path));
   const seconds = (performance.now() - started) / 1000;
@@ -46,22 +44,6 @@ try {
 }
 
 /** Resident bytes of this process and of the decompressors that its threads have started. */
-function residentBytes(): number {
-  const threads = readdirSync("/proc/self/task");
-  const children = threads.flatMap((id) => read(`/proc/self/task/${id}/children`).split(" "));
-  const programs = children.filter((id) => id !== "");
-  return ["self", ...programs].reduce((sum, id) => sum + residentPages(id) * pageSize, 0);
-}
-
-function residentPages(id: string): number {
-  return Number(read(`/proc/${id}/statm`).split(" ")[1] ?? 0);
-}
-
-/** Text of a file of /proc; empty for a thread or program that has ended. */
-function read(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
+function allBytes(): number {
+  return ["self", ...descendantsOf("self")].reduce((sum, id) => sum + residentBytes(id), 0);
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
 import { capture } from "../demo/child.ts";
+import { descendantsOf, readProc, residentBytes } from "./proc.ts";
 
 /** What the run of a program took, with all the programs that it ran. */
 export interface ProgramRun {
@@ -11,8 +12,6 @@ export interface ProgramRun {
 }
 
 const sampleIntervalMs = 20;
-/** Bytes; x86 and most of ARM. */
-const pageSize = 4096;
 
 /**
  * Runs a program to its end, and looks 50 times a second how much memory it has.
@@ -50,10 +49,10 @@ export async function runMeasured(
  * that still runs its parent's program was forked a moment ago, and shares its parent's memory.
  */
 function treeBytes(pid: number): number {
-  const own = Number(/^VmHWM:\s*(\d+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024;
+  const own = Number(/^VmHWM:\s*(\d+) kB$/m.exec(readProc(`/proc/${pid}/status`))?.[1] ?? 0) * 1024;
   const program = programOf(String(pid));
   const others = descendantsOf(String(pid)).filter((id) => programOf(id) !== program);
-  return others.reduce((sum, id) => sum + residentPages(id) * pageSize, own);
+  return others.reduce((sum, id) => sum + residentBytes(id), own);
 }
 
 function programOf(pid: string): string | undefined {
@@ -61,32 +60,5 @@ function programOf(pid: string): string | undefined {
     return readlinkSync(`/proc/${pid}/exe`);
   } catch {
     return undefined;
-  }
-}
-
-function descendantsOf(pid: string): readonly string[] {
-  const threads = list(`/proc/${pid}/task`);
-  const children = threads.flatMap((id) => read(`/proc/${pid}/task/${id}/children`).trim().split(" "));
-  return children.filter((id) => id !== "").flatMap((id) => [id, ...descendantsOf(id)]);
-}
-
-function residentPages(pid: string): number {
-  return Number(read(`/proc/${pid}/statm`).split(" ")[1] ?? 0);
-}
-
-function list(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
-}
-
-/** Text of a file of /proc; empty for a process that has ended. */
-function read(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
   }
 }
