@@ -1,9 +1,5 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Readable } from "node:stream";
 import { onTestFinished } from "vitest";
-import { NixClosureError } from "../../src/errors.ts";
 import { sha256Digest } from "../../src/oci/digest.ts";
 import { type Document, mediaTypes } from "../../src/oci/documents.ts";
 import { type CredentialStore, type Login, noCredentials } from "../../src/registry-client/credentials.ts";
@@ -63,20 +59,4 @@ export function manifestOf(text: string): Document {
   return { mediaType: mediaTypes.manifest, bytes, digest: sha256Digest(bytes) };
 }
 
-/** A directory that is gone after the test. */
-export async function temporaryDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "nix-closure-registry-client-"));
-  onTestFinished(() => rm(directory, { recursive: true }));
-  return directory;
-}
-
-/** The error that a promise must reject with. */
-export async function failureOf(promise: Promise<unknown>): Promise<NixClosureError> {
-  try {
-    await promise;
-  } catch (error) {
-    if (error instanceof NixClosureError) return error;
-    throw error;
-  }
-  throw new Error("nothing was thrown");
-}
+export { failureOf, temporaryDirectory } from "../resolver/fixture.ts";
