@@ -10,6 +10,7 @@ import type { StorePath } from "../nix/store-path.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Repository } from "../registry-client/repository.ts";
 import type { Resolver } from "../resolver/resolver.ts";
+import { mapBounded } from "../resolver/slots.ts";
 import type { Blobs } from "./blobs.ts";
 import { finishClosure } from "./closure-documents.ts";
 import type { Layers } from "./layers.ts";
@@ -127,10 +128,9 @@ async function planPush(
   const tag = closureTag(roots);
   const closure = await resolver.resolve(source, roots, signal);
   const types = new Map<StorePath, PathType>();
-  for (let at = 0; at < closure.paths.length; at += typesAtATime) {
-    const paths = closure.paths.slice(at, at + typesAtATime).map(({ storePath }) => storePath);
-    for (const [path, type] of await resolver.pathTypes(source, paths, signal)) types.set(path, type);
-  }
+  await mapBounded(closure.paths, typesAtATime, async ({ storePath }) => {
+    for (const [path, type] of await resolver.pathTypes(source, [storePath], signal)) types.set(path, type);
+  });
   const storeImages = chooseStoreImages({ closure, types }, plans, maxVolumes);
   return { tag, closure, types, storeImages, system };
 }
