@@ -23,7 +23,9 @@ import {
   type TrustedName,
 } from "./name-request.ts";
 import type { Outage } from "./outage.ts";
+import { Refusals } from "./refusals.ts";
 import type { SourceSurroundings } from "./source.ts";
+import { staleFor, unlessLate } from "./stale.ts";
 
 /**
  * How long a name is believed (milliseconds). Unlike a closure it can be pushed again, which is to be seen soon; so many
@@ -31,16 +33,8 @@ import type { SourceSurroundings } from "./source.ts";
  */
 export const nameFreshFor = 60_000;
 
-/** As for closures that were not pushed: often somebody pushes the name next. */
-const refusalFor = 5_000;
-
-/** How long an answer is waited for where an older one is known (milliseconds), and when it is asked for again. */
-const staleWait = 2_000;
-const staleFor = 10_000;
-
 /** Each takes a KiB or two. */
 const maxNames = 5_000;
-const maxRefusals = 1_000;
 
 interface KnownName {
   readonly trusted: TrustedName;
@@ -60,13 +54,11 @@ export class RegistryNames {
   readonly #options: RegistryNamesOptions;
   readonly #known = new LRUCache<string, KnownName>({ max: maxNames });
   readonly #requests = new Flights<TrustedName>();
-  /** Errors that are not temporary, and until when they stand. */
-  readonly #refusals = new LRUCache<string, { readonly error: NixClosureError; readonly until: number }>({
-    max: maxRefusals,
-  });
+  readonly #refusals: Refusals;
 
   constructor(options: RegistryNamesOptions) {
     this.#options = options;
+    this.#refusals = new Refusals(options.surroundings.clock);
   }
 
   /** What a name stands for if it is at hand. */
@@ -88,11 +80,11 @@ export class RegistryNames {
     const known = this.peek(name);
     if (known !== undefined) return known;
     observer.memory({ outcome: "miss" });
-    const refusal = this.#refusals.get(name);
-    if (refusal !== undefined && clock.now() < refusal.until) throw refusal.error;
+    this.#refusals.check(name);
     const stale = this.#known.get(name)?.trusted;
     const request = this.#requests.run(name, async () => this.#request(name, stale));
-    return (await (stale === undefined ? request : this.#unlessLate(request, name, stale))).images;
+    if (stale === undefined) return (await request).images;
+    return (await unlessLate(request, clock, () => this.#keep(name, stale, staleFor))).images;
   }
 
   /** The closure that a name stands for on one system; it is not kept. */
@@ -107,22 +99,19 @@ export class RegistryNames {
   }
 
   async #request(name: ClosureName, stale: TrustedName | undefined): Promise<TrustedName> {
-    const { outage, surroundings } = this.#options;
-    const { clock } = surroundings;
+    const { outage } = this.#options;
     try {
       const trusted = await outage.unless(`asking for the name ${name}`, () => this.#ask(name, stale));
-      this.#keep(name, trusted, nameFreshFor);
-      return trusted;
+      return this.#keep(name, trusted, nameFreshFor);
     } catch (cause) {
       const error = this.#inWords(toNixClosureError(cause), name);
       // While nobody can be asked, what the name stood for is better than nothing. What was found instead of it is not
       // passed over: a Pod would go on with what the name does not stand for any more.
       if (stale !== undefined && isSilence(error)) {
-        this.#keep(name, stale, staleFor);
-        return stale;
+        return this.#keep(name, stale, staleFor);
       }
       this.#known.delete(name);
-      if (!error.temporary) this.#refusals.set(name, { error, until: clock.now() + refusalFor });
+      this.#refusals.note(name, error);
       throw error;
     }
   }
@@ -145,24 +134,9 @@ export class RegistryNames {
     return { repository, keys, label, signal: closing, observer, clock };
   }
 
-  /** What the request gives, or what is known, if it takes long; the request goes on. */
-  async #unlessLate(
-    request: Promise<TrustedName>,
-    name: ClosureName,
-    stale: TrustedName,
-  ): Promise<TrustedName> {
-    const over = new AbortController();
-    const end = (): void => over.abort();
-    request.then(end, end);
-    const late = this.#options.surroundings.clock.sleep(staleWait, over.signal).then(() => {
-      this.#keep(name, stale, staleFor);
-      return stale;
-    });
-    return Promise.race([request, late]);
-  }
-
-  #keep(name: ClosureName, trusted: TrustedName, believedFor: number): void {
+  #keep(name: ClosureName, trusted: TrustedName, believedFor: number): TrustedName {
     this.#known.set(name, { trusted, until: this.#options.surroundings.clock.now() + believedFor });
+    return trusted;
   }
 
   #inWords(error: NixClosureError, name: ClosureName): NixClosureError {

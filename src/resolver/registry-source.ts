@@ -1,4 +1,3 @@
-import { LRUCache } from "lru-cache";
 import type { PushedPath } from "../closure-index/closure-document.ts";
 import { closureTag, closureTagOfHashes, maxTagRoots } from "../closure-index/closure-tag.ts";
 import {
@@ -25,21 +24,12 @@ import { Flights } from "./flights.ts";
 import { freshFor } from "./memory.ts";
 import { namePath } from "./name-path.ts";
 import { Outage } from "./outage.ts";
+import { Refusals } from "./refusals.ts";
 import { RegistryNames } from "./registry-names.ts";
 import { labelOf, type RegistrySourceConfig, type Source, type SourceSurroundings } from "./source.ts";
+import { staleFor, unlessLate } from "./stale.ts";
 import type { TrustedClosure } from "./trusted-closure.ts";
 import { waitFor } from "./waiting.ts";
-
-/**
- * How long a refusal is believed (milliseconds): often somebody pushes the closure next and tries again. It keeps a
- * Deployment of 100 Pods from asking 100 times.
- */
-const refusalFor = 5_000;
-const maxRefusals = 1_000;
-
-/** How long an answer is waited for where an older one is known (milliseconds), and when it is asked for again. */
-const staleWait = 2_000;
-const staleFor = 10_000;
 
 /** So many of several roots are asked for by themselves, to find one whose closure has the others. */
 const maxAsked = 8;
@@ -58,10 +48,8 @@ export class RegistrySource implements Source {
   readonly #closing: AbortSignal;
   readonly #requests = new Flights<TrustedClosure>();
   readonly #outage: Outage;
-  /** By roots: errors that are not temporary, and until when they stand. */
-  readonly #refusals = new LRUCache<string, { readonly error: NixClosureError; readonly until: number }>({
-    max: maxRefusals,
-  });
+  /** By roots. */
+  readonly #refusals: Refusals;
 
   /** @throws publicKeyInvalid, referenceInvalid */
   constructor(config: RegistrySourceConfig, surroundings: SourceSurroundings, closing: AbortSignal) {
@@ -89,6 +77,7 @@ export class RegistrySource implements Source {
     });
     this.repository = this.#repository.name;
     this.#outage = new Outage(this.repository, clock);
+    this.#refusals = new Refusals(clock);
     this.names = new RegistryNames({
       repository: this.#repository,
       keys: this.#keys,
@@ -183,14 +172,13 @@ export class RegistrySource implements Source {
     const { memory, clock } = this.#with;
     const { known, stale } = memory.pushed(this.name, tag);
     if (known !== undefined) return known;
-    const refusal = this.#refusals.get(label);
-    if (refusal !== undefined && clock.now() < refusal.until) throw refusal.error;
+    this.#refusals.check(label);
     const request = this.#requests.run(label, async () => this.#request(tag, label, stale));
-    return stale === undefined ? request : this.#unlessLate(request, tag, stale);
+    return stale === undefined ? request : unlessLate(request, clock, () => this.#keep(tag, stale));
   }
 
   async #request(tag: string, label: string, stale: TrustedClosure | undefined): Promise<TrustedClosure> {
-    const { memory, clock } = this.#with;
+    const { memory } = this.#with;
     try {
       const trusted = await this.#outage.unless(`asking for the closure of ${label}`, () =>
         this.#ask(tag, label, stale),
@@ -203,7 +191,7 @@ export class RegistrySource implements Source {
       if (isGone) memory.forgetPushed(this.name, tag);
       // Signatures do not expire: while there is no answer to be believed, what is known is better than nothing.
       else if (stale !== undefined) return this.#keep(tag, stale);
-      if (!error.temporary) this.#refusals.set(label, { error, until: clock.now() + refusalFor });
+      this.#refusals.note(label, error);
       throw error;
     }
   }
@@ -225,19 +213,6 @@ export class RegistrySource implements Source {
     if (paths.length > limits.maxPaths) throw closureTooManyPaths(label, limits.maxPaths);
     if (narSize <= limits.maxBytes) return trusted;
     throw closureTooLarge(label, formatBytes(narSize), formatBytes(limits.maxBytes));
-  }
-
-  /** What the request gives, or what is known, if it takes long; the request goes on. */
-  async #unlessLate(
-    request: Promise<TrustedClosure>,
-    tag: string,
-    stale: TrustedClosure,
-  ): Promise<TrustedClosure> {
-    const over = new AbortController();
-    const end = (): void => over.abort();
-    request.then(end, end);
-    const late = this.#with.clock.sleep(staleWait, over.signal).then(() => this.#keep(tag, stale));
-    return Promise.race([request, late]);
   }
 
   /** Believes an old answer for some time more. */
