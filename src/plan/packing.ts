@@ -96,18 +96,20 @@ function findCandidates(
   maxImages: number,
   valueOf: typeof pathValue,
 ): readonly Candidate[] {
-  const found = new Map<string, { path: StorePath; closures: number[]; rank: number; value: number }>();
+  const found = new Map<
+    string,
+    { path: StorePath; closures: number[]; rank: number; value: number; isWorth: boolean }
+  >();
   closures.forEach(({ source, closure, profileRoots }, at) => {
     const roots = new Set(closure.roots);
     for (const info of closure.paths) {
       const path = info.storePath;
       const rank = profileRoots.has(path) ? 0 : roots.has(path) ? 1 : 2;
-      if (rank === 2 && !worthAnImage(info)) continue;
       const value = valueOf(info, closure);
       const key = `${source}:${path}`;
       const known = found.get(key);
       if (known === undefined) {
-        found.set(key, { path, closures: [at], rank, value });
+        found.set(key, { path, closures: [at], rank, value, isWorth: worthAnImage(info) });
         continue;
       }
       known.closures.push(at);
@@ -116,7 +118,8 @@ function findCandidates(
     }
   });
   // The keys decide where nothing else does, so that the order in which closures come does not.
-  const ranked = [...found].toSorted(
+  const worthwhile = [...found].filter(([, { rank, isWorth }]) => rank < 2 || isWorth);
+  const ranked = worthwhile.toSorted(
     ([oneKey, one], [otherKey, other]) =>
       one.rank - other.rank || other.value - one.value || (oneKey < otherKey ? -1 : 1),
   );

@@ -51,6 +51,13 @@ describe("packing", () => {
     expect(pack([closureOf(roots, {}, paths)], 48)).toEqual([["app", "tool", "enough"]]);
   });
 
+  test("gives a small path the image that it has anyway, as the profile of another closure", () => {
+    const paths = [{ name: "small", narSize: 1 }];
+    const { closure, types } = madeClosure(["small"], paths);
+    const alone = { source: "demo", closure, types, profileRoots: new Set(closure.roots) };
+    expect(pack([alone, closureOf([{ name: "app" }], {}, paths)], 0)).toEqual([["small"], ["app", "small"]]);
+  });
+
   test("needs no store image where the last path takes its place", () => {
     const paths = base.filter(({ type }) => type !== "regular");
     const closure = closureOf([{ name: "app" }], {}, paths);
